@@ -1,0 +1,1 @@
+//! Configuration files: built in < system < user < environment < options.

@@ -1,0 +1,1 @@
+//! Runs a plan: one executor for every kind of work, transport and report.

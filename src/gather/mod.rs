@@ -1,0 +1,1 @@
+//! Gathering: who said the same. Knows nothing of colours, headers or events.

@@ -1,0 +1,1 @@
+//! Group sources: where named node sets come from.

@@ -1,0 +1,1 @@
+//! HAProxy's Runtime API: types inside, text at the socket. Opens no socket.

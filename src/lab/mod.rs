@@ -1,0 +1,1 @@
+//! The lab: a fleet inside the process.

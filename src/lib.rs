@@ -1,0 +1,33 @@
+//! `hapsh`, the library behind the programs `hash` and `hapsh`.
+//!
+//! Layers, from the bottom up. A module imports from its own layer's `mod`s only where the table of
+//! `tests/it/layers.rs` says so, and otherwise from layers below it.
+//!
+//! 1. **core**: pure. No tokio, files, clock, environment or terminal.
+//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`haproxy`], [`service`].
+//! 2. **faces**: each touches one part of the world, siblings do not meet.
+//!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`].
+//! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
+//!    of the faces. [`exec`] runs a plan, [`work`] holds what can be done on a node.
+//! 4. **lab**: a fleet inside the process; knows core only. [`lab`].
+//! 5. **front**: sees all, is seen by `main` only. [`cli`].
+
+pub mod event;
+pub mod gather;
+pub mod haproxy;
+pub mod nodeset;
+pub mod plan;
+pub mod service;
+
+pub mod config;
+pub mod groups;
+pub mod report;
+pub mod terminal;
+pub mod transport;
+
+pub mod exec;
+pub mod work;
+
+pub mod lab;
+
+pub mod cli;

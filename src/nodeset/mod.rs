@@ -1,0 +1,1 @@
+//! Node sets: parse, evaluate, fold.

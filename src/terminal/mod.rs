@@ -1,0 +1,1 @@
+//! The terminal: asked once for what it is; signals and questions.

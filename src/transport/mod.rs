@@ -1,0 +1,127 @@
+//! How a node is reached: the traits every transport implements, and the table of transports.
+//!
+//! A transport connects; what is then done on the node is a `work::Work`, which speaks to the
+//! [`Session`] it is handed. So a new transport knows nothing of commands' meaning, and a new work
+//! nothing of SSH.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+
+use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
+use crate::plan::{Limits, NodeName};
+
+/// A boxed future, as the object-safe traits here return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A byte stream in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A way to reach nodes.
+pub trait Transport: Send + Sync + Debug {
+    /// Connects to one node, authenticated and ready for work, within `limits.connect` and
+    /// `limits.authenticate`. Retries happen in here, as nothing has been run yet.
+    /// Dropping the future leaves nothing behind: no socket, task or child.
+    fn connect<'a>(
+        &'a self,
+        node: &'a NodeName,
+        limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>>;
+}
+
+/// A connection to one node.
+pub trait Session: Send {
+    /// Runs a command and hands its output to `io`. The future ends when the command has ended and all of
+    /// its output was handed over. Watches `io.stop` and asks the remote command to end when it rises to
+    /// `Terminate`, returning soon after; dropping the future ends our side at once.
+    fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome>;
+
+    /// Opens a stream to a socket as seen from the node.
+    ///
+    /// # Errors
+    /// `Socket` or `Permission` with the cause in words, `Lost` when the connection is gone.
+    fn open<'a>(
+        &'a mut self,
+        endpoint: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>>;
+
+    /// Says goodbye. Dropping the session instead is allowed and leaves nothing behind either.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// A command for the remote shell.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    /// Text for the remote shell.
+    pub line: String,
+    /// Bytes for its standard input, which is closed behind them; `None` gives it an empty input.
+    pub stdin: Option<Bytes>,
+    /// Ask for a terminal on the node, so that closing the connection ends the command.
+    pub pty: bool,
+}
+
+/// Where a stats socket is, as seen from the node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A unix socket's absolute path.
+    Unix(String),
+    /// A TCP socket.
+    Tcp {
+        /// A name or an address, resolved on the node.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => f.write_str(path),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
+        }
+    }
+}
+
+/// A worker's line to the engine: where its output goes and where it hears of stopping.
+#[derive(Debug)]
+pub struct NodeIo {
+    node: NodeId,
+    events: mpsc::Sender<Event>,
+    /// The level of stopping, which only rises.
+    pub stop: watch::Receiver<Stop>,
+}
+
+impl NodeIo {
+    /// A line for one node's worker.
+    #[must_use]
+    pub fn new(node: NodeId, events: mpsc::Sender<Event>, stop: watch::Receiver<Stop>) -> Self {
+        Self { node, events, stop }
+    }
+
+    /// The node this line belongs to.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Hands over output. Waits while the engine is behind, which is what bounds memory.
+    pub async fn output(&self, stream: Stream, data: Bytes) {
+        let node = self.node;
+        // The engine outlives its workers; if it is gone, so is the reason to speak.
+        let _ = self.events.send(Event::Output { node, stream, data }).await;
+    }
+
+    /// Waits until stopping has risen to `level` or above.
+    pub async fn stopped(&mut self, level: Stop) {
+        if self.stop.wait_for(|now| *now >= level).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

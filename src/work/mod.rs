@@ -1,0 +1,15 @@
+//! What can be done on a node once it is reached: one file per kind of work.
+
+use crate::event::{NodeId, Outcome};
+use crate::transport::{BoxFuture, NodeIo, Session};
+
+/// A kind of work. One value serves all nodes of a run, so what is equal for all is prepared once.
+pub trait Work: Send + Sync {
+    /// Does the work on one node. Typed results that later steps need are kept inside the value.
+    fn serve<'a>(
+        &'a self,
+        node: NodeId,
+        session: &'a mut dyn Session,
+        io: &'a mut NodeIo,
+    ) -> BoxFuture<'a, Outcome>;
+}
