@@ -1,0 +1,60 @@
+//! Where a front-end writes: standard output and standard error, opened once.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+/// Standard output, buffered, and standard error, not.
+///
+/// Both go straight to the descriptor: the standard library's `Stdout` would flush at each line and
+/// hide a full disk until the end.
+#[derive(Debug)]
+pub struct Console {
+    /// Standard output. Flushed by who writes; [`Console::close`] reports what could not be written.
+    pub out: BufWriter<File>,
+    /// Standard error.
+    pub err: File,
+    /// Whether standard output is a terminal.
+    pub out_is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub err_is_terminal: bool,
+}
+
+impl Console {
+    /// The console of this process.
+    ///
+    /// # Errors
+    /// When the process may open no descriptor at all.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that opens them"
+    )]
+    pub fn open() -> io::Result<Self> {
+        let (out, err) = (io::stdout(), io::stderr());
+        Ok(Self {
+            out_is_terminal: out.is_terminal(),
+            err_is_terminal: err.is_terminal(),
+            out: BufWriter::with_capacity(64 * 1024, duplicate(&out)?),
+            err: duplicate(&err)?,
+        })
+    }
+
+    /// Writes one line to standard error. Nothing can be done if that fails, so nothing is.
+    pub fn complain(&mut self, line: impl std::fmt::Display) {
+        let _ = writeln!(self.err, "{line}");
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// What the system said, `BrokenPipe` when the reader went away.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The descriptor as a file of its own, without the standard library's buffer. The standard library
+/// opens `/dev/null` for descriptors that are closed at start, so this fails only when no descriptor is left.
+fn duplicate(stream: &impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}

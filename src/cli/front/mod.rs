@@ -1,0 +1,14 @@
+//! The front-ends: one file each, and the table of those that replace another tool.
+
+pub mod hash;
+
+use super::FrontEnd;
+
+/// The drop-in front-ends. `hash` itself is what remains when no name matches.
+pub static FRONT_ENDS: &[FrontEnd] = &[];
+
+/// The front-end of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static FrontEnd> {
+    FRONT_ENDS.iter().find(|front_end| front_end.name == name)
+}
