@@ -258,10 +258,23 @@ pub enum Stop {
 }
 
 /// What became of a run: the fold over its events.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Summary {
     /// Each node of the plan once, in the order they finished.
     pub outcomes: Vec<(NodeId, Outcome)>,
     /// How hard the run was asked to stop.
     pub stop: Stop,
+    /// What ended the run before its time; `None` when it came to its own end.
+    pub ending: Option<Ending>,
+}
+
+/// What ended a run before its time.
+#[derive(Debug)]
+pub enum Ending {
+    /// Somebody asked, with a signal.
+    Stopped,
+    /// The limit of the whole run passed.
+    Deadline,
+    /// Our own output could not be written.
+    OutputLost(std::io::Error),
 }

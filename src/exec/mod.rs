@@ -1,1 +1,222 @@
 //! Runs a plan: one executor for every kind of work, transport and report.
+//!
+//! Three promises hold everything else up: every node of the plan gets exactly one `Finished`, even one
+//! that never started; no event of a node follows it; the bytes of one stream of one node keep their order.
+
+pub mod pool;
+mod worker;
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::event::{Ending, ErrorCode, Event, Failure, NodeId, Outcome, Stop, Summary};
+use crate::plan::Plan;
+use crate::report::Reporter;
+use crate::transport::{BoxFuture, Transport};
+use crate::work::Work;
+
+use pool::SessionPool;
+use worker::Worker;
+
+/// Events on their way from the workers to the loop. Small, so that a slow reader slows the nodes down
+/// instead of filling memory; every entry is at most one SSH packet.
+const EVENTS: usize = 64;
+
+/// How long a node that was asked to end may take to do so.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// With what a plan is run.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// How nodes are reached.
+    pub transport: &'a dyn Transport,
+    /// What is done on each.
+    pub work: &'a dyn Work,
+    /// Where sessions wait for the next dispatch over the same nodes; `None` closes them.
+    pub pool: Option<&'a SessionPool>,
+}
+
+impl std::fmt::Debug for Means<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means")
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs the plan until every node has its outcome.
+///
+/// `stops` brings what signals ask for; the highest level counts. When the reporter cannot write, the run
+/// is stopped and [`Summary::ending`] keeps the error.
+pub async fn dispatch(
+    plan: &Plan,
+    means: Means<'_>,
+    stops: &mut mpsc::Receiver<Stop>,
+    reporter: &mut dyn Reporter,
+) -> Summary {
+    let (event_sender, mut events) = mpsc::channel(EVENTS);
+    let (stop, stop_seen) = watch::channel(Stop::No);
+    let mut run = Run {
+        reporter,
+        stop,
+        open: plan.selected.len(),
+        state: vec![State::Waiting; plan.nodes.len()],
+        summary: Summary::default(),
+        kill_at: None,
+    };
+    let mut waiting = plan.selected.iter().copied();
+    let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
+    let mut redraw = run.reporter.redraw_every().map(|every| {
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    });
+
+    while run.open > 0 {
+        while run.level() == Stop::No && workers.len() < plan.fanout.get() {
+            let Some(node) = waiting.next() else { break };
+            run.state[node.index()] = State::Running;
+            let worker = Worker::new(plan, means, node, event_sender.clone(), stop_seen.clone());
+            workers.push(Box::pin(worker.run()));
+        }
+        if workers.is_empty() && events.is_empty() && run.level() > Stop::No {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(level) = stops.recv() => run.ask(level, Ending::Stopped),
+            () = until(run.kill_at) => run.ask(Stop::Kill, Ending::Stopped),
+            () = until(deadline), if run.kill_at.is_none() => run.ask(Stop::Terminate, Ending::Deadline),
+            () = tick(&mut redraw) => run.write(|reporter| reporter.redraw()),
+            Some(event) = events.recv() => run.take(event),
+            Some(()) = workers.next(), if !workers.is_empty() => {}
+        }
+        if run.level() == Stop::Kill {
+            break;
+        }
+    }
+    // Workers that have said their last word may still be closing their connection.
+    if run.level() < Stop::Kill {
+        while workers.next().await.is_some() {}
+    }
+    drop(workers);
+    while let Ok(event) = events.try_recv() {
+        run.take(event);
+    }
+    for node in &plan.selected {
+        run.abandon(*node);
+    }
+    let Run {
+        reporter,
+        mut summary,
+        ..
+    } = run;
+    if let Err(error) = reporter.finish(&summary) {
+        summary.ending.get_or_insert(Ending::OutputLost(error));
+    }
+    summary
+}
+
+/// Where a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Finished,
+}
+
+/// What the loop knows while the run goes on.
+struct Run<'a> {
+    reporter: &'a mut dyn Reporter,
+    stop: watch::Sender<Stop>,
+    open: usize,
+    state: Vec<State>,
+    summary: Summary,
+    kill_at: Option<Instant>,
+}
+
+impl Run<'_> {
+    fn level(&self) -> Stop {
+        *self.stop.borrow()
+    }
+
+    /// Raises the level of stopping; the first reason is the one that is kept.
+    fn ask(&mut self, level: Stop, ending: Ending) {
+        if level <= self.level() {
+            return;
+        }
+        self.summary.ending.get_or_insert(ending);
+        self.summary.stop = level;
+        self.stop.send_replace(level);
+        if level == Stop::Terminate {
+            self.kill_at = Some(Instant::now() + GRACE);
+        }
+    }
+
+    /// Folds one event and shows it.
+    fn take(&mut self, mut event: Event) {
+        if let Event::Finished { node, outcome, .. } = &mut event {
+            self.state[node.index()] = State::Finished;
+            self.open -= 1;
+            self.blame_deadline(outcome);
+            self.summary.outcomes.push((*node, outcome.clone()));
+        }
+        self.write(|reporter| reporter.event(&event));
+    }
+
+    /// Gives an outcome to a node that has none, because the run was stopped.
+    fn abandon(&mut self, node: NodeId) {
+        let message = match self.state[node.index()] {
+            State::Finished => return,
+            State::Waiting => "stopped before it was begun",
+            State::Running => "stopped; what was begun there may still be running",
+        };
+        self.take(Event::Finished {
+            node,
+            outcome: Outcome::failed(ErrorCode::Stopped, message),
+            took: Duration::ZERO,
+        });
+    }
+
+    /// A node stopped because time was up says so.
+    fn blame_deadline(&self, outcome: &mut Outcome) {
+        if let (Some(Ending::Deadline), Outcome::Failed(Failure { code, message })) =
+            (&self.summary.ending, outcome)
+            && *code == ErrorCode::Stopped
+        {
+            *code = ErrorCode::Deadline;
+            *message = format!("deadline passed: {message}");
+        }
+    }
+
+    fn write(&mut self, show: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) {
+        if matches!(self.summary.ending, Some(Ending::OutputLost(_))) {
+            return;
+        }
+        if let Err(error) = show(self.reporter) {
+            self.ask(Stop::Terminate, Ending::OutputLost(error));
+        }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tick(ticks: &mut Option<tokio::time::Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

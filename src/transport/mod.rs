@@ -11,6 +11,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
@@ -94,6 +95,7 @@ impl std::fmt::Display for Endpoint {
 pub struct NodeIo {
     node: NodeId,
     events: mpsc::Sender<Event>,
+    heard: watch::Sender<Instant>,
     /// The level of stopping, which only rises.
     pub stop: watch::Receiver<Stop>,
 }
@@ -102,7 +104,13 @@ impl NodeIo {
     /// A line for one node's worker.
     #[must_use]
     pub fn new(node: NodeId, events: mpsc::Sender<Event>, stop: watch::Receiver<Stop>) -> Self {
-        Self { node, events, stop }
+        let heard = watch::Sender::new(Instant::now());
+        Self {
+            node,
+            events,
+            heard,
+            stop,
+        }
     }
 
     /// The node this line belongs to.
@@ -111,9 +119,15 @@ impl NodeIo {
         self.node
     }
 
+    /// When the node was last heard of, for the limit on silence.
+    pub(crate) fn heard(&self) -> watch::Receiver<Instant> {
+        self.heard.subscribe()
+    }
+
     /// Hands over output. Waits while the engine is behind, which is what bounds memory.
     pub async fn output(&self, stream: Stream, data: Bytes) {
         let node = self.node;
+        self.heard.send_replace(Instant::now());
         // The engine outlives its workers; if it is gone, so is the reason to speak.
         let _ = self.events.send(Event::Output { node, stream, data }).await;
     }

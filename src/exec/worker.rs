@@ -1,0 +1,145 @@
+//! One node, from start to outcome.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::Means;
+use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop};
+use crate::plan::Plan;
+use crate::transport::{NodeIo, Session};
+
+/// How long a goodbye may take.
+pub(super) const CLOSE: Duration = Duration::from_millis(500);
+
+/// Serves one node.
+pub(super) struct Worker<'a> {
+    plan: &'a Plan,
+    means: Means<'a>,
+    node: NodeId,
+    events: mpsc::Sender<Event>,
+    io: NodeIo,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        means: Means<'a>,
+        node: NodeId,
+        events: mpsc::Sender<Event>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        let io = NodeIo::new(node, events.clone(), stop);
+        Self {
+            plan,
+            means,
+            node,
+            events,
+            io,
+        }
+    }
+
+    /// Connects, works, says how it ended, and closes.
+    pub(super) async fn run(mut self) {
+        let node = self.node;
+        let begun = Instant::now();
+        // The loop outlives its workers, so sending fails only when nobody listens any more.
+        let _ = self.events.send(Event::Started { node }).await;
+        let (outcome, session) = match self.connect().await {
+            Ok(mut session) => (self.work(&mut *session).await, Some(session)),
+            Err(failure) => (Outcome::Failed(failure), None),
+        };
+        let reusable = !matches!(
+            &outcome,
+            Outcome::Failed(Failure {
+                code: ErrorCode::Lost | ErrorCode::Stopped,
+                ..
+            }) | Outcome::Failed(Failure {
+                code: ErrorCode::TimeoutCommand | ErrorCode::TimeoutIdle,
+                ..
+            })
+        );
+        let took = begun.elapsed();
+        let kept = match (session, self.means.pool) {
+            (Some(session), Some(pool)) if reusable => {
+                pool.keep(node, session);
+                None
+            }
+            (session, _) => session,
+        };
+        let _ = self
+            .events
+            .send(Event::Finished {
+                node,
+                outcome,
+                took,
+            })
+            .await;
+        if let Some(session) = kept {
+            let _ = tokio::time::timeout(CLOSE, session.close()).await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Box<dyn Session>, Failure> {
+        if let Some(session) = self.means.pool.and_then(|pool| pool.take(self.node)) {
+            return Ok(session);
+        }
+        tokio::select! {
+            biased;
+            () = self.io.stopped(Stop::Terminate) => {
+                Err(Failure::new(ErrorCode::Stopped, "stopped while connecting; nothing was run"))
+            }
+            connected = self.means.transport.connect(self.plan.name(self.node), &self.plan.limits) => connected,
+        }
+    }
+
+    /// Does the work within the limits of command and silence.
+    async fn work(&mut self, session: &mut dyn Session) -> Outcome {
+        let limits = &self.plan.limits;
+        let heard = self.io.heard();
+        let serving = self.means.work.serve(self.node, session, &mut self.io);
+        tokio::select! {
+            biased;
+            outcome = serving => outcome,
+            limit = passed(limits.command) => Outcome::failed(
+                ErrorCode::TimeoutCommand,
+                format!("timed out after {}; the command may still be running", seconds(limit)),
+            ),
+            limit = silent(limits.idle, heard) => Outcome::failed(
+                ErrorCode::TimeoutIdle,
+                format!("silent for {}; the command may still be running", seconds(limit)),
+            ),
+        }
+    }
+}
+
+/// Ends when the limit has passed, and says which it was.
+async fn passed(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when nothing was heard for as long as the limit.
+async fn silent(limit: Option<Duration>, heard: watch::Receiver<Instant>) -> Duration {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    loop {
+        let quiet_until = *heard.borrow() + limit;
+        tokio::time::sleep_until(quiet_until).await;
+        if *heard.borrow() + limit <= Instant::now() {
+            return limit;
+        }
+    }
+}
+
+/// A limit as people write it: `10s`, `1.5s`.
+fn seconds(limit: Duration) -> String {
+    format!("{}s", limit.as_secs_f64())
+}
