@@ -1,5 +1,8 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
+pub mod spill;
+pub mod text;
+
 use std::io;
 use std::time::Duration;
 
