@@ -4,6 +4,8 @@
 //! [`Session`] it is handed. So a new transport knows nothing of commands' meaning, and a new work
 //! nothing of SSH.
 
+pub mod sim;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
