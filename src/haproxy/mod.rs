@@ -1,1 +1,12 @@
-//! HAProxy's Runtime API: types inside, text at the socket. Opens no socket.
+//! HAProxy's Runtime API as values: commands to text, answers to servers, and the pure part of a change.
+//!
+//! Nothing here talks: `work::haproxy` sends the commands and hands the answers back.
+
+pub mod answer;
+pub mod change;
+pub mod command;
+pub mod guard;
+pub mod listing;
+pub mod name;
+pub mod stat;
+pub mod state;

@@ -1,0 +1,423 @@
+//! Answers of the Runtime API, told apart by their shape: there is no exit status, and even a success may be
+//! a sentence (HAProxy management guide, section 9.3; checked with 2.6 and 3.5).
+//!
+//! An acceptance proves nothing; what a change did is only known by reading the state back.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::name::ServerName;
+use super::state::{AdminState, Server};
+
+/// Why an answer is not the one hoped for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Not even a line end came.
+    #[error("HAProxy closed the connection without an answer; it may be overloaded or restarting")]
+    Empty,
+    /// The end is missing.
+    #[error("the answer of HAProxy ended too early")]
+    Cut,
+    /// The level of the socket is too low.
+    #[error("permission denied by HAProxy: the level of this socket is too low for the command")]
+    Permission,
+    /// HAProxy does not know the command.
+    #[error("this HAProxy has no such command: {0}")]
+    Unknown(String),
+    /// HAProxy said no, in its own words.
+    #[error("HAProxy refused: {0}")]
+    Refused(String),
+    /// The answer looks like none we know.
+    #[error("unexpected answer of HAProxy: {0}")]
+    Shape(String),
+}
+
+/// The most of an answer that is quoted in a message.
+const QUOTED: usize = 200;
+
+/// The first line of an answer, for a message.
+fn quote(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default().trim();
+    line.chars().take(QUOTED).collect()
+}
+
+/// Sorts out what is no answer to the question at all, whatever the question was.
+///
+/// # Errors
+/// When HAProxy did not run the command.
+pub fn check(answer: &[u8]) -> Result<Cow<'_, str>, AnswerError> {
+    let text = String::from_utf8_lossy(answer);
+    if answer.is_empty() {
+        return Err(AnswerError::Empty);
+    }
+    let start = text.trim_start();
+    if start.starts_with("Permission denied") {
+        return Err(AnswerError::Permission);
+    }
+    if start.starts_with("Unknown command") {
+        return Err(AnswerError::Unknown(quote(start)));
+    }
+    Ok(text)
+}
+
+/// Judges the answer to a `set server ... state|weight` or `shutdown sessions`: silence is consent.
+///
+/// # Errors
+/// Anything but an empty line.
+pub fn accepted(answer: &[u8]) -> Result<(), AnswerError> {
+    let text = check(answer)?;
+    if text.trim().is_empty() {
+        Ok(())
+    } else {
+        Err(AnswerError::Refused(quote(&text)))
+    }
+}
+
+/// The lines of a table: everything before the empty line that ends the answer.
+fn table(text: &str, looks_right: impl Fn(&str) -> bool) -> Result<&str, AnswerError> {
+    if !looks_right(text) {
+        return Err(AnswerError::Shape(quote(text)));
+    }
+    text.strip_suffix("\n\n").ok_or(AnswerError::Cut)
+}
+
+/// Where the columns are that we need.
+pub(super) fn columns<const N: usize>(
+    header: &[&str],
+    names: [&str; N],
+) -> Result<[usize; N], AnswerError> {
+    let mut found = [0; N];
+    for (place, name) in found.iter_mut().zip(names) {
+        *place = header
+            .iter()
+            .position(|column| *column == name)
+            .ok_or_else(|| AnswerError::Shape(format!("no column `{name}`")))?;
+    }
+    Ok(found)
+}
+
+/// The name in a row.
+pub(super) fn row_name(backend: &str, server: &str) -> Result<ServerName, AnswerError> {
+    ServerName::new(backend, server)
+        .map_err(|error| AnswerError::Shape(format!("{}: {error}", quote(backend))))
+}
+
+/// The rows of `show servers state`, in the order of the configuration.
+///
+/// # Errors
+/// When the answer is anything else, of another version, or not whole.
+pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
+    let text = check(answer)?;
+    let table = table(&text, |text| text.starts_with("1\n# be_id "))?;
+    let mut lines = table.lines().skip(1);
+    let header: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("# ")
+        .split(' ')
+        .collect();
+    let wanted = columns(
+        &header,
+        [
+            "be_name",
+            "srv_name",
+            "srv_op_state",
+            "srv_admin_state",
+            "srv_uweight",
+            "srv_iweight",
+        ],
+    )?;
+    lines
+        .map(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            // The last row of a cut answer may be short; a row never is.
+            if fields.len() < header.len() {
+                return Err(AnswerError::Shape(quote(line)));
+            }
+            let [backend, server, operational, admin, weight, initial] =
+                wanted.map(|column| fields[column]);
+            let number = |text: &str| {
+                text.parse::<u32>()
+                    .map_err(|_| AnswerError::Shape(quote(line)))
+            };
+            Ok(Server {
+                name: row_name(backend, server)?,
+                operational: number(operational)?.into(),
+                admin: AdminState(number(admin)?),
+                weight: number(weight)?,
+                initial_weight: number(initial)?,
+            })
+        })
+        .collect()
+}
+
+/// What a connection may do: `show cli level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Looks at most things.
+    User,
+    /// Looks at everything.
+    Operator,
+    /// Changes.
+    Admin,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// Reads the answer to `show cli level`.
+///
+/// # Errors
+/// When the answer is anything else.
+pub fn level(answer: &[u8]) -> Result<Level, AnswerError> {
+    let text = check(answer)?;
+    match text.trim() {
+        "user" => Ok(Level::User),
+        "operator" => Ok(Level::Operator),
+        "admin" => Ok(Level::Admin),
+        other => Err(AnswerError::Shape(quote(other))),
+    }
+}
+
+/// What of `show info` matters for a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Info {
+    /// The version, such as `2.6.12-1+deb12u4`.
+    pub version: String,
+    /// The worker's process id; another one after a reload.
+    pub pid: u32,
+    /// How many processes share the configuration (always 1 since 2.5).
+    pub processes: u32,
+    /// Seconds since the worker's start.
+    pub uptime: u64,
+    /// Whether it is an old worker on its way out.
+    pub stopping: bool,
+}
+
+/// Reads the answer to `show info`.
+///
+/// # Errors
+/// When the answer is anything else, or names no process.
+pub fn info(answer: &[u8]) -> Result<Info, AnswerError> {
+    let text = check(answer)?;
+    let table = table(&text, |text| text.starts_with("Name: "))?;
+    let mut info = Info {
+        processes: 1,
+        ..Info::default()
+    };
+    for (key, value) in table.lines().filter_map(|line| line.split_once(": ")) {
+        let shape = || AnswerError::Shape(format!("{key}: {}", quote(value)));
+        match key {
+            "Version" => info.version = value.to_owned(),
+            "Pid" => info.pid = value.parse().map_err(|_| shape())?,
+            "Nbproc" => info.processes = value.parse().map_err(|_| shape())?,
+            "Uptime_sec" => info.uptime = value.parse().map_err(|_| shape())?,
+            "Stopping" => info.stopping = value != "0",
+            _ => {}
+        }
+    }
+    if info.pid == 0 {
+        return Err(AnswerError::Shape("no `Pid` in `show info`".to_owned()));
+    }
+    Ok(info)
+}
+
+/// The backends of `show backend`, those without a server too.
+///
+/// # Errors
+/// When the answer is anything else or not whole.
+pub fn backends(answer: &[u8]) -> Result<Vec<String>, AnswerError> {
+    let text = check(answer)?;
+    let table = table(&text, |text| text.starts_with("# name\n"))?;
+    Ok(table.lines().skip(1).map(str::to_owned).collect())
+}
+
+/// The weight now and in the file: `get weight`.
+///
+/// # Errors
+/// When the answer is anything else.
+pub fn weight(answer: &[u8]) -> Result<(u32, u32), AnswerError> {
+    let text = check(answer)?;
+    let numbers = text
+        .trim()
+        .split_once(" (initial ")
+        .and_then(|(now, initial)| {
+            let initial = initial.strip_suffix(')')?;
+            Some((now.parse().ok()?, initial.parse().ok()?))
+        });
+    numbers.ok_or_else(|| AnswerError::Refused(quote(&text)))
+}
+
+/// How many old workers still serve, by the master's `show proc`.
+///
+/// # Errors
+/// When the answer is anything else.
+pub fn old_workers(answer: &[u8]) -> Result<usize, AnswerError> {
+    let text = check(answer)?;
+    if !text.starts_with("#<PID>") {
+        return Err(AnswerError::Shape(quote(&text)));
+    }
+    Ok(text
+        .lines()
+        .skip_while(|line| !line.starts_with("# old workers"))
+        .skip(1)
+        .take_while(|line| !line.starts_with('#') && !line.is_empty())
+        .count())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::haproxy::stat;
+
+    const SERVERS: &[u8] = include_bytes!("../../tests/recorded/haproxy/servers-state.txt");
+    const INFO: &[u8] = include_bytes!("../../tests/recorded/haproxy/info.txt");
+    const BACKEND: &[u8] = include_bytes!("../../tests/recorded/haproxy/backend.txt");
+    const PROC: &[u8] = include_bytes!("../../tests/recorded/haproxy/proc.txt");
+    const PROC_OLD: &[u8] = include_bytes!("../../tests/recorded/haproxy/proc-old.txt");
+
+    fn words(servers: &[Server], name: &str) -> String {
+        let server = servers.iter().find(|s| s.name.as_str() == name).unwrap();
+        format!(
+            "{} {}",
+            server.words(),
+            server.admin.reason().unwrap_or("-")
+        )
+    }
+
+    #[test]
+    fn servers_state_of_a_real_haproxy() {
+        let servers = servers(SERVERS).unwrap();
+        assert_eq!(servers.len(), 36);
+        assert_eq!(
+            servers[0].name.as_str(),
+            "all_puppet_masters/puppet-i0-svc1"
+        );
+        for (name, expected) in [
+            ("all_puppet_masters/puppet-i0-svc1", "RUNNING/READY -"),
+            ("all_puppet_masters/puppet-i28-svc1", "STOPPED/READY -"),
+            ("i0_puppet_masters/puppet-i0-svc1", "STOPPED/MAINT forced"),
+            ("http/http-svc1", "RUNNING/DRAIN forced"),
+            ("x_track/http-svc1", "RUNNING/DRAIN inherited"),
+            ("x_track/http-svc2", "STOPPED/MAINT inherited"),
+            ("x_disabled/http-svc2", "RUNNING/READY -"),
+            ("x_soft/soft-svc1", "STARTING/READY -"),
+            ("x_soft/soft-svc2", "STOPPING/READY -"),
+            ("x_dns/web1", "STOPPED/MAINT resolution"),
+        ] {
+            assert_eq!(words(&servers, name), expected, "{name}");
+        }
+        let ldap = servers
+            .iter()
+            .find(|s| s.name.as_str() == "ldap/ldap-svc2")
+            .unwrap();
+        assert!(
+            ldap.is_well() && !ldap.is_usable(),
+            "weight 0 takes no clients"
+        );
+        assert_eq!(
+            servers
+                .iter()
+                .find(|s| s.name.backend() == "x_static")
+                .unwrap()
+                .initial_weight,
+            10
+        );
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let answer = b"1\n# be_id srv_name be_name new srv_admin_state srv_op_state srv_iweight srv_uweight\n\
+            3 s b ? 8 2 5 7\n\n";
+        let servers = servers(answer).unwrap();
+        assert_eq!(servers[0].name.as_str(), "b/s");
+        assert_eq!(servers[0].words(), "RUNNING/DRAIN");
+        assert_eq!((servers[0].weight, servers[0].initial_weight), (7, 5));
+    }
+
+    #[test]
+    fn a_cut_answer_is_never_taken() {
+        for end in 0..SERVERS.len() {
+            assert!(servers(&SERVERS[..end]).is_err(), "{end}");
+        }
+        for end in 0..INFO.len() {
+            assert!(info(&INFO[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        assert!(matches!(
+            servers(b"2\n# be_id x\n\n"),
+            Err(AnswerError::Shape(_))
+        ));
+        assert!(matches!(
+            servers(b"1\n# be_id be_name\n\n"),
+            Err(AnswerError::Shape(_))
+        ));
+    }
+
+    #[test]
+    fn refusals_have_their_own_class() {
+        assert_eq!(accepted(b"\n"), Ok(()));
+        assert_eq!(accepted(b"\n\n"), Ok(()));
+        assert_eq!(accepted(b""), Err(AnswerError::Empty));
+        assert_eq!(
+            accepted(b"Permission denied\n\n"),
+            Err(AnswerError::Permission)
+        );
+        assert_eq!(
+            accepted(b"No such server.\n\n"),
+            Err(AnswerError::Refused("No such server.".to_owned()))
+        );
+        assert!(matches!(
+            accepted(b"Unknown command, but maybe one of\n  x\n\n"),
+            Err(AnswerError::Unknown(_))
+        ));
+        assert!(matches!(
+            servers(b"Unknown command: 'show', but maybe\n\n"),
+            Err(AnswerError::Unknown(_))
+        ));
+    }
+
+    #[test]
+    fn small_answers() {
+        assert_eq!(level(b"admin\n\n"), Ok(Level::Admin));
+        assert!(level(b"root\n\n").is_err());
+        assert_eq!(weight(b"1 (initial 3)\n\n"), Ok((1, 3)));
+        assert!(weight(b"No such server.\n\n").is_err());
+        let info = info(INFO).unwrap();
+        assert_eq!(info.version, "2.6.12-1+deb12u4");
+        assert_eq!((info.processes, info.stopping), (1, false));
+        assert!(info.pid > 0);
+        let backends = backends(BACKEND).unwrap();
+        assert_eq!(
+            (backends.len(), backends[0].as_str()),
+            (17, "all_puppet_masters")
+        );
+        assert_eq!(old_workers(PROC), Ok(0));
+        assert_eq!(old_workers(PROC_OLD), Ok(1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_can_hurt(head in 0..6usize, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let heads: [&[u8]; 6] = [
+                b"", b"1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n",
+                b"# pxname,svname,", b"Name: HAProxy\n", b"# name\n", b"#<PID>\n# old workers\n",
+            ];
+            let answer = [heads[head], &bytes, b"\n\n"].concat();
+            let _ = (servers(&answer), info(&answer), backends(&answer), level(&answer));
+            let _ = (weight(&answer), old_workers(&answer), accepted(&answer), stat::rows(&answer));
+        }
+    }
+}
