@@ -1,1 +1,9 @@
 //! The integration tests: one binary, a module per matter.
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests may panic, and read the clock and the environment"
+)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
