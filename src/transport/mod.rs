@@ -5,6 +5,7 @@
 //! nothing of SSH.
 
 pub mod sim;
+pub mod ssh;
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -1,0 +1,4 @@
+//! The native SSH transport.
+
+mod pattern;
+pub mod user_config;

@@ -1,0 +1,255 @@
+//! Walks the blocks for one host: the first value wins, in one pass or, with `Match final`, in two.
+
+use std::net::IpAddr;
+
+use super::expand::{Allowed, Tokens};
+use super::keyword::{Canonicalize, Key, Value};
+use super::parse::{Blocks, Item, Place, Setting};
+use super::{ConfigError, Facts, HostSettings, Proxy, UserConfig};
+
+/// One walk over the configuration.
+#[derive(Debug)]
+pub(super) struct Pass<'a> {
+    pub(super) config: &'a UserConfig,
+    pub(super) values: Values<'a>,
+    /// The name that `Host` is compared with: as given in the first pass, the final one in the second.
+    pub(super) host: &'a str,
+    pub(super) original: &'a str,
+    pub(super) is_final: bool,
+}
+
+/// What was found so far, borrowed from the configuration.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    pub(super) facts: &'a Facts,
+    user: Option<&'a str>,
+    port: Option<u16>,
+    first: [Option<&'a Setting>; Key::COUNT],
+    pub(super) identity_files: Vec<Listed<'a>>,
+    pub(super) certificate_files: Vec<Listed<'a>>,
+    pub(super) send_env: Vec<&'a Setting>,
+}
+
+/// A file of a list, and where it was named.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed<'a> {
+    pub(super) text: &'a str,
+    pub(super) place: &'a Place,
+}
+
+/// Resolves one host.
+pub(super) fn resolve(
+    config: &UserConfig,
+    original: &str,
+    user: Option<&str>,
+    port: Option<u16>,
+) -> Result<HostSettings, ConfigError> {
+    let mut pass = Pass {
+        config,
+        values: Values::new(&config.facts, user, port),
+        host: original,
+        original,
+        is_final: false,
+    };
+    pass.walk_all()?;
+    let mut host = pass.host_name()?;
+    if host.parse::<IpAddr>().is_err() {
+        host.make_ascii_lowercase();
+    }
+    let canonicalizes = pass.values.canonicalizes();
+    if canonicalizes != Canonicalize::No {
+        host = pass.canonical(host, canonicalizes)?;
+    }
+    let mut values = pass.values;
+    if config.wants_final || canonicalizes != Canonicalize::No {
+        let mut pass = Pass {
+            config,
+            values,
+            host: &host,
+            original,
+            is_final: true,
+        };
+        pass.walk_all()?;
+        values = pass.values;
+    }
+    values.settings(original, host.clone())
+}
+
+impl<'a> Pass<'a> {
+    fn walk_all(&mut self) -> Result<(), ConfigError> {
+        let config = self.config;
+        config.parts.iter().try_for_each(|part| self.walk(part))
+    }
+
+    fn walk(&mut self, blocks: &'a Blocks) -> Result<(), ConfigError> {
+        for block in blocks.for_host(self.host) {
+            if !block.condition.holds(self)? {
+                continue;
+            }
+            for item in &block.items {
+                match item {
+                    Item::Set(setting) => self.values.add(setting),
+                    Item::Include(files) => {
+                        for file in files {
+                            self.walk(file)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The name to connect to, as far as it is known.
+    pub(super) fn host_name(&self) -> Result<String, ConfigError> {
+        match self.values.first(Key::HostName) {
+            Some(Setting {
+                value: Value::Word(name),
+                place,
+                ..
+            }) if !self.is_final => self
+                .values
+                .tokens(self.original, self.host)
+                .expand(name, Allowed::HostName)
+                .map_err(|message| place.error(message)),
+            _ => Ok(self.host.to_owned()),
+        }
+    }
+
+    /// The name with the first of `CanonicalDomains` under which it has an address (ssh_config(5),
+    /// CanonicalizeHostname). Aliases are not followed: `CanonicalizePermittedCNAMEs` is passed over.
+    fn canonical(&self, host: String, when: Canonicalize) -> Result<String, ConfigError> {
+        let behind_proxy = match self.values.value(Key::Proxy) {
+            Some(Value::Proxy(proxy, _)) => *proxy != Proxy::Direct,
+            _ => false,
+        };
+        if (behind_proxy && when != Canonicalize::Always) || host.parse::<IpAddr>().is_ok() {
+            return Ok(host);
+        }
+        let resolves = self.config.facts.resolves;
+        let found = if let Some(anchored) = host.strip_suffix('.') {
+            resolves(&host).then(|| anchored.to_owned())
+        } else {
+            let max_dots = match self.values.value(Key::CanonicalizeMaxDots) {
+                Some(Value::Number(number)) => *number as usize,
+                _ => 1,
+            };
+            let domains = match self.values.value(Key::CanonicalDomains) {
+                Some(Value::Words(domains)) => domains.as_slice(),
+                _ => &[],
+            };
+            if host.matches('.').count() > max_dots {
+                return Ok(host);
+            }
+            domains
+                .iter()
+                .take_while(|domain| !domain.eq_ignore_ascii_case("none"))
+                .map(|domain| format!("{host}.{domain}"))
+                .find(|name| resolves(&format!("{name}.")))
+        };
+        match found {
+            Some(name) => Ok(name),
+            None if self.values.flag(Key::CanonicalizeFallbackLocal, true) => Ok(host),
+            None => Err(ConfigError {
+                place: host,
+                message: "not found in any of CanonicalDomains".to_owned(),
+            }),
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn new(facts: &'a Facts, user: Option<&'a str>, port: Option<u16>) -> Self {
+        Self {
+            facts,
+            user,
+            port,
+            first: [None; Key::COUNT],
+            identity_files: Vec::new(),
+            certificate_files: Vec::new(),
+            send_env: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, setting: &'a Setting) {
+        let files = if setting.key == Key::IdentityFile {
+            &mut self.identity_files
+        } else if setting.key == Key::CertificateFile {
+            &mut self.certificate_files
+        } else if setting.key == Key::SendEnv {
+            return self.send_env.push(setting);
+        } else {
+            self.first[setting.key as usize].get_or_insert(setting);
+            return;
+        };
+        if let Value::Word(text) = &setting.value
+            && !files.iter().any(|file| file.text == text)
+        {
+            let place = &setting.place;
+            files.push(Listed { text, place });
+        }
+    }
+
+    pub(super) fn first(&self, key: Key) -> Option<&'a Setting> {
+        self.first[key as usize]
+    }
+
+    pub(super) fn value(&self, key: Key) -> Option<&'a Value> {
+        self.first(key).map(|setting| &setting.value)
+    }
+
+    pub(super) fn flag(&self, key: Key, default: bool) -> bool {
+        match self.value(key) {
+            Some(Value::Flag(flag)) => *flag,
+            _ => default,
+        }
+    }
+
+    pub(super) fn user(&self) -> &'a str {
+        match (self.user, self.value(Key::User)) {
+            (Some(user), _) => user,
+            (None, Some(Value::Word(user))) => user,
+            _ => &self.facts.user,
+        }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        match (self.port, self.value(Key::Port)) {
+            (Some(port), _) | (None, Some(&Value::Port(port))) => port,
+            _ => 22,
+        }
+    }
+
+    pub(super) fn tag(&self) -> &'a str {
+        match self.value(Key::Tag) {
+            Some(Value::Word(tag)) => tag,
+            _ => "",
+        }
+    }
+
+    fn canonicalizes(&self) -> Canonicalize {
+        match self.value(Key::CanonicalizeHostname) {
+            Some(Value::Canonicalize(when)) => *when,
+            _ => Canonicalize::No,
+        }
+    }
+
+    /// The tokens as they stand now.
+    pub(super) fn tokens<'t>(&'t self, original: &'t str, host: &'t str) -> Tokens<'t> {
+        Tokens {
+            facts: self.facts,
+            host,
+            original,
+            port: self.port(),
+            user: self.user(),
+            alias: match self.value(Key::HostKeyAlias) {
+                Some(Value::Word(alias)) => Some(alias),
+                _ => None,
+            },
+            jump: match self.value(Key::Proxy) {
+                Some(Value::Proxy(_, text)) => text,
+                _ => "",
+            },
+        }
+    }
+}
