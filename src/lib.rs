@@ -4,7 +4,7 @@
 //! `tests/it/layers.rs` says so, and otherwise from layers below it.
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
-//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`haproxy`], [`service`].
+//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`haproxy`], [`service`], [`ini`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`].
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -15,6 +15,7 @@
 pub mod event;
 pub mod gather;
 pub mod haproxy;
+pub mod ini;
 pub mod nodeset;
 pub mod plan;
 pub mod service;

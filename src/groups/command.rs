@@ -1,0 +1,160 @@
+//! Upcalls: the shell commands that a group source is asked with.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::conf::Source;
+use super::{Error, Pairs, Upcall};
+
+/// The longest answer that is read.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// The command with `$GROUP`, `$NODE`, `$SOURCE` and `$CFGDIR` filled in, as Python's `string.Template` does:
+/// `$$` is one dollar, other names are left to the shell.
+///
+/// # Errors
+/// When the group or the node has characters by which the shell would run something else: names may come
+/// from the output of nodes, and they are put into the command's text as they are.
+pub(super) fn fill_in(
+    command: &str,
+    source: &Source,
+    upcall: Upcall,
+    subject: &str,
+) -> Result<String, Error> {
+    if let Some(c) = subject
+        .chars()
+        .find(|c| c.is_control() || "`$;|&<>()'\"\\".contains(*c))
+    {
+        return Err(Error::IllegalCharacter(c));
+    }
+    let value = |name: &str| match (name, upcall) {
+        ("SOURCE", _) => Some(source.name.as_str()),
+        ("CFGDIR", _) => Some(source.cfgdir.as_str()),
+        ("GROUP", Upcall::Map) | ("NODE", Upcall::Reverse) => Some(subject),
+        _ => None,
+    };
+    let mut text = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(at) = rest.find('$') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            text.push('$');
+            rest = after;
+            continue;
+        }
+        let (braced, inner) = match rest.strip_prefix('{') {
+            Some(inner) => (true, inner),
+            None => (false, rest),
+        };
+        let (name, after) = inner.split_at(
+            inner
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(inner.len()),
+        );
+        let end = if braced {
+            after.strip_prefix('}')
+        } else {
+            Some(after)
+        };
+        match (value(name), end) {
+            (Some(value), Some(end)) => {
+                text.push_str(value);
+                rest = end;
+            }
+            _ => text.push('$'),
+        }
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// Runs the command and gives what it prints. A failure is told as the original does, by the command itself.
+pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> {
+    let failed = |_| command.to_owned();
+    let mut child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(command)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("{command}: {error}"))?;
+    let process = rustix::process::Pid::from_child(&child);
+    let Some(stdout) = child.stdout.take() else {
+        return Err(command.to_owned());
+    };
+    let (sender, answer) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .spawn(move || {
+            let _ = sender.send(read(child, stdout));
+        })
+        .map_err(failed)?;
+    let kill = || {
+        // Nobody else reaps it, so the number still means this process and what it started.
+        let _ = rustix::process::kill_process_group(process, rustix::process::Signal::KILL);
+    };
+    match answer.recv_timeout(limit) {
+        Ok(Ok(Some(output))) => Ok(output),
+        Ok(Ok(None)) => Err(command.to_owned()),
+        Ok(Err(Trouble::TooLong)) => {
+            kill();
+            Err(format!("{command}: answers with more than 64 MiB"))
+        }
+        Ok(Err(Trouble::Io(error))) => Err(format!("{command}: {error}")),
+        Err(_) => {
+            kill();
+            Err(format!(
+                "{command}: no answer within {} s",
+                limit.as_secs_f64()
+            ))
+        }
+    }
+}
+
+enum Trouble {
+    TooLong,
+    Io(std::io::Error),
+}
+
+/// All that the child prints, once it is gone; nothing if it failed.
+fn read(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, Trouble> {
+    let mut output = Vec::new();
+    stdout
+        .take(LONGEST + 1)
+        .read_to_end(&mut output)
+        .map_err(Trouble::Io)?;
+    if output.len() as u64 > LONGEST {
+        return Err(Trouble::TooLong);
+    }
+    let status = child.wait().map_err(Trouble::Io)?;
+    Ok(status
+        .success()
+        .then(|| String::from_utf8_lossy(&output).into_owned()))
+}
+
+/// The groups that a `mapall` upcall printed, `group: nodes` in each line.
+pub(super) fn parse_mapall(text: &str) -> Result<Pairs, String> {
+    let mut groups: Pairs = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, nodes) = line
+            .split_once(':')
+            .ok_or_else(|| format!("mapall: invalid line '{line}' (expected 'group: nodes')"))?;
+        let name = name.trim();
+        let nodes = nodes.split_whitespace().collect::<Vec<_>>().join(",");
+        match groups.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) if known.is_empty() || nodes.is_empty() => known.push_str(&nodes),
+            Some((_, known)) => {
+                known.push(',');
+                known.push_str(&nodes);
+            }
+            None => groups.push((name.to_owned(), nodes)),
+        }
+    }
+    Ok(groups)
+}
