@@ -1,1 +1,3 @@
 //! The lab: a fleet inside the process.
+
+pub mod haproxy;

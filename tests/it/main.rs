@@ -7,3 +7,5 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+
+mod emulator;
