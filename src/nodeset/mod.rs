@@ -1,1 +1,211 @@
-//! Node sets: parse, evaluate, fold.
+//! Node sets: parse, evaluate, fold. Knows of no file and no group source; groups come in through [`Groups`].
+//!
+//! [`parse`] turns text into an [`Expr`], [`eval`] looks groups up and gives a [`NodeSet`], whose `Display` is
+//! the folded text. Equal text means equal sets, and sets stay ranges and products in memory: a million
+//! neighbours cost as much as two.
+
+mod builder;
+mod eval;
+mod fold;
+mod index;
+mod iter;
+mod level;
+mod mask;
+mod parse;
+mod pattern;
+mod product;
+mod range;
+mod render;
+mod slice;
+mod span;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+pub use builder::Builder;
+pub use eval::{EvalError, GroupError, Groups, NoGroups, Upcall, eval, eval_words, group_nodes};
+pub use fold::Autostep;
+pub use iter::Names;
+pub use parse::{Expr, ParseError, ParseErrorKind, parse};
+pub use range::{RangeError, RangeErrorKind, RangeSet};
+pub use render::{Axes, Style};
+
+use level::Level;
+use pattern::Pattern;
+use product::Vector;
+use span::Keep;
+
+/// A set of node names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeSet {
+    /// By pattern, which is the order of printing. None is empty.
+    bodies: BTreeMap<Pattern, Body>,
+}
+
+/// What a set has of one pattern.
+#[derive(Debug, Clone)]
+struct Body {
+    /// The indexes; none for a name without any.
+    level: Option<Level>,
+    /// What more than one dimension folds to, once asked for.
+    folded: OnceLock<Vec<Vector>>,
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.level == other.level
+    }
+}
+
+impl Eq for Body {}
+
+impl Body {
+    const fn new(level: Option<Level>) -> Self {
+        Self {
+            level,
+            folded: OnceLock::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.level.as_ref().is_some_and(Level::is_empty)
+    }
+
+    fn count(&self) -> u128 {
+        self.level.as_ref().map_or(1, Level::count)
+    }
+
+    fn dimensions(&self) -> usize {
+        let mut dimensions = 0;
+        let mut level = self.level.as_ref();
+        while let Some(here) = level {
+            dimensions += 1;
+            level = match here {
+                Level::Last(_) => None,
+                Level::More(spans) => spans.first().map(|span| span.tail.as_ref()),
+            };
+        }
+        dimensions
+    }
+
+    /// The products it folds to, in order.
+    fn products(&self) -> impl Iterator<Item = &[RangeSet]> {
+        let (one, many): (Option<&[RangeSet]>, &[Vector]) = match &self.level {
+            None => (Some(&[]), &[]),
+            Some(Level::Last(set)) => (Some(std::slice::from_ref(set)), &[]),
+            Some(level) => {
+                let fold = || product::fold(level, self.dimensions());
+                (None, self.folded.get_or_init(fold))
+            }
+        };
+        one.into_iter().chain(many.iter().map(AsRef::as_ref))
+    }
+
+    fn combine(&self, other: &Self, keep: Keep) -> Option<Self> {
+        let body = match (&self.level, &other.level) {
+            (Some(left), Some(right)) => Self::new(Some(left.combine(right, keep))),
+            _ if keep.both => self.clone(),
+            _ => return None,
+        };
+        (!body.is_empty()).then_some(body)
+    }
+}
+
+impl NodeSet {
+    /// The empty set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bodies: BTreeMap::new(),
+        }
+    }
+
+    /// How many nodes it has, `usize::MAX` if they are more.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::try_from(self.count()).unwrap_or(usize::MAX)
+    }
+
+    /// How many nodes it has.
+    #[must_use]
+    pub fn count(&self) -> u128 {
+        let counts = self.bodies.values().map(Body::count);
+        counts.fold(0, u128::saturating_add)
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bodies.is_empty()
+    }
+
+    /// Whether the node of that plain name is in the set.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        let (mut pattern, mut indexes) = (String::new(), Vec::new());
+        pattern::cut(name, &mut pattern, &mut indexes);
+        let Some(body) = self.bodies.get(pattern.as_str()) else {
+            return false;
+        };
+        body.level.as_ref().is_none_or(|level| level.has(&indexes))
+    }
+
+    /// Whether all nodes of the other are in this set.
+    #[must_use]
+    pub fn is_superset(&self, other: &Self) -> bool {
+        let mut missing = other.clone();
+        missing.difference(self);
+        missing.is_empty()
+    }
+
+    /// Adds one node by its plain name. To add many, use a [`Builder`].
+    pub fn insert(&mut self, name: &str) {
+        if !self.contains(name) {
+            self.union(&std::iter::once(name).collect());
+        }
+    }
+
+    /// Adds what the other has.
+    pub fn union(&mut self, other: &Self) {
+        self.combine(other, Keep::UNION);
+    }
+
+    /// Takes away what the other has.
+    pub fn difference(&mut self, other: &Self) {
+        self.combine(other, Keep::DIFFERENCE);
+    }
+
+    /// Keeps what the other has too.
+    pub fn intersection(&mut self, other: &Self) {
+        self.combine(other, Keep::INTERSECTION);
+    }
+
+    /// Keeps what exactly one of the two has.
+    pub fn symmetric_difference(&mut self, other: &Self) {
+        self.combine(other, Keep::SYMMETRIC_DIFFERENCE);
+    }
+
+    fn combine(&mut self, other: &Self, keep: Keep) {
+        if !keep.left {
+            self.bodies
+                .retain(|pattern, _| other.bodies.contains_key(pattern));
+        }
+        for (pattern, theirs) in &other.bodies {
+            match self.bodies.get_mut(pattern) {
+                Some(ours) => match ours.combine(theirs, keep) {
+                    Some(body) => *ours = body,
+                    None => {
+                        self.bodies.remove(pattern);
+                    }
+                },
+                None if keep.right => {
+                    self.bodies.insert(pattern.clone(), theirs.clone());
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Range set to shortest text, as ClusterShell prints it.
+
+use std::fmt;
+
+use super::index::Index;
+use super::range::RangeSet;
+use super::span::Span;
+
+/// From how many members on a run with a step greater than one is written `a-b/step`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Autostep {
+    /// Never.
+    #[default]
+    Off,
+    /// From so many members on.
+    From(u128),
+}
+
+/// A piece of a folded range set: `first`, `first-last` or `first-last/step`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) first: Index,
+    pub(super) last: Index,
+    pub(super) step: u128,
+}
+
+impl Piece {
+    fn write(self, out: &mut String) {
+        self.first.write(out);
+        if self.first != self.last {
+            out.push('-');
+            self.last.write(out);
+            if self.step > 1 {
+                out.push('/');
+                out.push_str(&self.step.to_string());
+            }
+        }
+    }
+}
+
+/// A run being collected from the lowest index up.
+struct Run {
+    first: Index,
+    last: Index,
+    step: u128,
+    count: u128,
+}
+
+impl Run {
+    const fn of(index: Index) -> Self {
+        Self {
+            first: index,
+            last: index,
+            step: 0,
+            count: 1,
+        }
+    }
+
+    /// How far ahead `index` is, if a range that begins with this run may go on to it: a range cannot
+    /// go from unpadded to padded, nor from padded to another number of digits.
+    fn distance(&self, index: Index) -> Option<u128> {
+        let same_width = self.last.digits() == index.digits();
+        (same_width || !self.first.is_padded() && !index.is_padded())
+            .then(|| (index.value() - self.last.value()).unsigned_abs())
+    }
+}
+
+/// The pieces of a set, greedily from the lowest index.
+struct Folder<'a> {
+    emit: &'a mut dyn FnMut(Piece),
+    threshold: Option<u128>,
+    run: Option<Run>,
+}
+
+impl Folder<'_> {
+    fn feed(&mut self, index: Index) {
+        let Some(run) = &mut self.run else {
+            self.run = Some(Run::of(index));
+            return;
+        };
+        let distance = run
+            .distance(index)
+            .filter(|&step| step == 1 || self.threshold.is_some());
+        match distance {
+            Some(step) if run.count == 1 || run.step == step => {
+                run.step = step;
+                run.last = index;
+                run.count += 1;
+            }
+            None => self.flush(),
+            Some(step) => {
+                // The last member of a run too short to be written as one may begin the next.
+                let last = run.last;
+                let spare = run.step > 1 && self.threshold.is_some_and(|least| run.count < least);
+                self.flush_but(usize::from(spare));
+                if spare {
+                    let mut rest = Run::of(last);
+                    rest.step = step;
+                    rest.last = index;
+                    rest.count = 2;
+                    self.run = Some(rest);
+                }
+            }
+        }
+        if self.run.is_none() {
+            self.run = Some(Run::of(index));
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flush_but(0);
+    }
+
+    /// Writes the run at hand without its `spare` last members.
+    fn flush_but(&mut self, spare: usize) {
+        let Some(run) = self.run.take() else { return };
+        if run.step <= 1 || self.threshold.is_some_and(|least| run.count >= least) {
+            (self.emit)(Piece {
+                first: run.first,
+                last: run.last,
+                step: run.step,
+            });
+            return;
+        }
+        // A run with a step spans at most a few indexes here, each written alone.
+        for member in 0..run.count - spare as u128 {
+            let number = run.first.value() + (member * run.step).cast_signed();
+            let index = if run.first.is_padded() {
+                Index::new(run.first.digits(), number.unsigned_abs())
+            } else {
+                Index::of_number(number)
+            };
+            (self.emit)(Piece {
+                first: index,
+                last: index,
+                step: 0,
+            });
+        }
+    }
+}
+
+impl RangeSet {
+    /// The pieces it folds to, in order.
+    pub(super) fn pieces(&self, autostep: Autostep, emit: &mut dyn FnMut(Piece)) {
+        let threshold = match autostep {
+            Autostep::Off => None,
+            Autostep::From(least) => Some(least),
+        };
+        let mut folder = Folder {
+            emit,
+            threshold,
+            run: None,
+        };
+        for span in self.spans() {
+            // After three neighbours the run at hand has step 1, and the rest of the span continues it.
+            for index in span.indexes().take(3) {
+                folder.feed(index);
+            }
+            let extra = span.count().saturating_sub(3);
+            if let Some(run) = &mut folder.run {
+                run.last = span.last;
+                run.count += extra;
+            }
+        }
+        folder.flush();
+    }
+
+    /// Appends the folded text.
+    pub(super) fn write(&self, autostep: Autostep, out: &mut String) {
+        let start = out.len();
+        self.pieces(autostep, &mut |piece| {
+            if out.len() > start {
+                out.push(',');
+            }
+            piece.write(out);
+        });
+    }
+
+    /// Appends the folded text as it stands in a name: in brackets unless it is a single index.
+    pub(super) fn write_in_name(&self, autostep: Autostep, out: &mut String) {
+        match self.spans() {
+            [Span { first, last, .. }] if first == last => first.write(out),
+            _ => {
+                out.push('[');
+                self.write(autostep, out);
+                out.push(']');
+            }
+        }
+    }
+
+    /// The folded text, with steps if asked for.
+    #[must_use]
+    pub fn fold(&self, autostep: Autostep) -> String {
+        let mut out = String::new();
+        self.write(autostep, &mut out);
+        out
+    }
+
+    /// One set for each piece of the folded text.
+    #[must_use]
+    pub fn contiguous(&self) -> Vec<Self> {
+        let mut sets = Vec::new();
+        self.pieces(Autostep::Off, &mut |piece| {
+            let after = self.spans().partition_point(|span| span.last < piece.first);
+            let end = self
+                .spans()
+                .partition_point(|span| span.first <= piece.last);
+            sets.push(Self::from_sorted(self.spans()[after..end].to_vec()));
+        });
+        sets
+    }
+}
+
+impl fmt::Display for RangeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fold(Autostep::Off))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_found_greedily_from_the_lowest() {
+        for (text, least, folded) in [
+            ("1,2,4,6,8", 3, "1-2,4-8/2"),
+            ("1,2,3,5,7,9", 3, "1-3,5-9/2"),
+            ("1,3,4,5,7,9", 3, "1,3-5,7,9"),
+            ("1,3,5,7,10,13,16,17", 3, "1-7/2,10-16/3,17"),
+            ("1,4,7,9,11,13", 3, "1-7/3,9-13/2"),
+            ("1,4,7,9,11,13", 4, "1,4,7-13/2"),
+            ("1,3,5,6,7,8,9", 3, "1-5/2,6-9"),
+            ("1,3,5,6,7,8,9", 4, "1,3,5-9"),
+            ("98,100,102", 3, "98-102/2"),
+            ("098,100,102", 3, "098-102/2"),
+            ("-4,-2,0,2", 3, "-4-2/2"),
+            ("-4--1,1,3", 3, "-4--1,1,3"),
+            ("01,03,05,7", 3, "7,01-05/2"),
+            ("0-10/2,1-3", 3, "0-4,6-10/2"),
+            ("1,3,6", 2, "1-3/2,6"),
+            ("1,3,5-6", 4, "1,3,5-6"),
+        ] {
+            let set = RangeSet::parse(text).unwrap();
+            assert_eq!(set.fold(Autostep::From(least)), folded, "{text}");
+        }
+    }
+
+    #[test]
+    fn contiguous_sets_may_cross_a_number_of_digits() {
+        let sets = RangeSet::parse("8-11,13,007").unwrap().contiguous();
+        let texts: Vec<_> = sets.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["8-11", "13", "007"]);
+    }
+}

@@ -1,0 +1,445 @@
+//! Text to expression. No group is looked up here.
+
+use std::fmt;
+
+use super::index::{Index, MAX_DIGITS};
+use super::pattern::{self, MAX_DIMENSIONS};
+use super::range::{RangeError, RangeErrorKind, RangeSet};
+use super::span::Keep;
+
+/// A node set expression: operands joined by operators, from left to right.
+#[derive(Debug, Clone, Default)]
+pub struct Expr {
+    pub(super) terms: Vec<Term>,
+}
+
+/// An operand and what is done with it.
+#[derive(Debug, Clone)]
+pub(super) struct Term {
+    pub(super) keep: Keep,
+    pub(super) operand: Operand,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Operand {
+    /// Nodes by name.
+    Nodes(Product),
+    /// The nodes of the default source that match wildcards.
+    Matching(Product),
+    /// `@group`, `@source:group`; several groups if the name has ranges.
+    Group {
+        source: Option<String>,
+        names: Product,
+    },
+    /// `@*`, `@source:*`.
+    All { source: Option<String> },
+    /// `@@`, `@@source`: the names of groups.
+    GroupNames { source: Option<String> },
+}
+
+/// Names of one pattern, with the indexes they may have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Product {
+    /// As in [`pattern::Pattern`].
+    pub(super) pattern: String,
+    pub(super) sets: Vec<RangeSet>,
+}
+
+/// Why a text is no node set. Displays as ClusterShell words it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// What is wrong.
+    pub kind: ParseErrorKind,
+    /// The text it is about, if ClusterShell names it.
+    pub part: Option<String>,
+    /// Where it is: characters from the start of the text, the first is 1.
+    pub column: usize,
+}
+
+/// What can be wrong with a node set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParseErrorKind {
+    /// Nothing before or behind an operator.
+    MissingOperand(char),
+    /// `[` without `]`.
+    MissingBracket,
+    /// `]` without `[`.
+    ClosingBracket,
+    /// `[` right behind a range set.
+    ReopeningBracket,
+    /// Digits behind a range with steps.
+    TrailingDigits,
+    /// More indexes than a name may have.
+    TooManyIndexes,
+    /// What stands between brackets is no range set.
+    Range(RangeError),
+}
+
+impl ParseError {
+    /// Whether it is a range with too many indexes, which ClusterShell does not count as a parse error.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(&self.kind, ParseErrorKind::Range(error) if error.kind == RangeErrorKind::TooLarge)
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ParseErrorKind::Range(error) if self.is_too_large() => return write!(f, "{error}"),
+            ParseErrorKind::Range(error) => return write!(f, "bad range: \"{error}\""),
+            ParseErrorKind::MissingOperand(operator) => {
+                write!(f, "missing nodeset operand with '{operator}' operator")?;
+            }
+            ParseErrorKind::MissingBracket => f.write_str("missing bracket")?,
+            ParseErrorKind::ClosingBracket => f.write_str("illegal closing bracket")?,
+            ParseErrorKind::ReopeningBracket => f.write_str("illegal reopening bracket")?,
+            ParseErrorKind::TrailingDigits => {
+                f.write_str("illegal trailing digits after range with steps")?;
+            }
+            ParseErrorKind::TooManyIndexes => f.write_str("too many indexes in one name")?,
+        }
+        match &self.part {
+            Some(part) => write!(f, ": \"{part}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Reads an expression: `n[1-5]!n3,@group&m*`. Blank text is the empty set.
+///
+/// `lb1..2` is read as `lb[1-2]`, so that a pattern needs no quotes in a shell.
+///
+/// # Errors
+/// When the text is none.
+pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    let mut reader = Reader { text, at: 0 };
+    reader.skip_blanks();
+    reader.text = text.trim_end();
+    let mut terms = Vec::new();
+    let mut keep = Keep::UNION;
+    while reader.at < reader.text.len() {
+        let operand = reader.operand_end()?;
+        let end = operand.end;
+        let behind = reader.text[end..].chars().next();
+        let written = &reader.text[reader.at..end];
+        if let Some(operator) = behind {
+            let rest = &reader.text[end + 1..];
+            let part = if written.trim().is_empty() {
+                Some(rest)
+            } else if rest.is_empty() {
+                Some(if operand.has_brackets { "" } else { written })
+            } else {
+                None
+            };
+            if let Some(part) = part {
+                return Err(reader.error(ParseErrorKind::MissingOperand(operator), end, part));
+            }
+        }
+        terms.push(Term {
+            keep,
+            operand: reader.operand(end)?,
+        });
+        let Some(operator) = behind else { break };
+        keep = match operator {
+            '!' => Keep::DIFFERENCE,
+            '&' => Keep::INTERSECTION,
+            '^' => Keep::SYMMETRIC_DIFFERENCE,
+            _ => Keep::UNION,
+        };
+        reader.at = end + 1;
+    }
+    Ok(Expr { terms })
+}
+
+/// Where an operand ends.
+struct OperandEnd {
+    end: usize,
+    has_brackets: bool,
+}
+
+/// A text and how far it has been read.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn skip_blanks(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn error(&self, kind: ParseErrorKind, at: usize, part: &str) -> ParseError {
+        ParseError {
+            kind,
+            part: (!part.is_empty()).then(|| part.to_owned()),
+            column: self.text[..at].chars().count() + 1,
+        }
+    }
+
+    fn range_error(&self, error: RangeError, at: usize) -> ParseError {
+        let at = at + error.offset;
+        self.error(ParseErrorKind::Range(error), at, "")
+    }
+
+    /// Finds the end of the operand that begins here: an operator outside of brackets, or the end.
+    fn operand_end(&self) -> Result<OperandEnd, ParseError> {
+        let rest = &self.text[self.at..];
+        let fail = |kind, at: usize, part| Err(self.error(kind, self.at + at, part));
+        let find =
+            |from: usize, wanted: &[char]| rest[from..].find(wanted).map(|place| from + place);
+        let mut from = 0;
+        loop {
+            let operator = find(from, &[',', '!', '&', '^']).unwrap_or(rest.len());
+            let Some(open) = find(from, &['[']).filter(|&open| open < operator) else {
+                return match find(from, &[']']) {
+                    Some(stray) if stray < operator => {
+                        fail(ParseErrorKind::ClosingBracket, stray, &rest[..operator])
+                    }
+                    _ => Ok(OperandEnd {
+                        end: self.at + operator,
+                        has_brackets: from > 0,
+                    }),
+                };
+            };
+            let Some(close) = find(open, &[']']) else {
+                return fail(ParseErrorKind::MissingBracket, open, rest);
+            };
+            if find(from, &[']']).is_some_and(|stray| stray < open) {
+                return fail(ParseErrorKind::ClosingBracket, from, rest);
+            }
+            from = close + 1;
+            let behind = &rest[from..];
+            let next_open = behind.find('[').unwrap_or(behind.len());
+            if next_open < behind.len()
+                && behind[..next_open]
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit())
+            {
+                return fail(
+                    ParseErrorKind::ReopeningBracket,
+                    from + next_open,
+                    &behind[next_open..],
+                );
+            }
+            if let Some(stray) = behind.find(']').filter(|&stray| stray < next_open) {
+                return fail(ParseErrorKind::ClosingBracket, from + stray, behind);
+            }
+        }
+    }
+
+    /// Reads the operand up to `end`.
+    fn operand(&mut self, end: usize) -> Result<Operand, ParseError> {
+        self.skip_blanks();
+        let written = self.text[self.at..end].trim_end();
+        let owned = |source: &str| (!source.is_empty()).then(|| source.to_owned());
+        let Some(group) = written.strip_prefix('@') else {
+            let product = self.product(self.at, written)?;
+            return Ok(if written.contains(['*', '?']) {
+                Operand::Matching(product)
+            } else {
+                Operand::Nodes(product)
+            });
+        };
+        let (source, name) = match group.split_once(':') {
+            Some((source, name)) => (Some(source), name),
+            None => (None, group),
+        };
+        Ok(match (source, name) {
+            (None, name) if name.starts_with('@') => Operand::GroupNames {
+                source: owned(&name[1..]),
+            },
+            (source, "*") => Operand::All {
+                source: source.and_then(owned),
+            },
+            (source, name) => Operand::Group {
+                source: source.and_then(owned),
+                names: self.product(self.at + written.len() - name.len(), name)?,
+            },
+        })
+    }
+
+    /// Reads names with brackets, which are known to match and not to touch; `at` is where they stand.
+    fn product(&self, at: usize, written: &'a str) -> Result<Product, ParseError> {
+        let mut product = Product::default();
+        let mut rest = written;
+        while !rest.is_empty() {
+            let here = at + written.len() - rest.len();
+            let text = rest
+                .find(|char: char| char.is_ascii_digit() || char == '[')
+                .unwrap_or(rest.len());
+            if text > 0 {
+                pattern::push_text(&mut product.pattern, &rest[..text]);
+                rest = &rest[text..];
+                continue;
+            }
+            let (before, behind) = rest.split_at(digits(rest));
+            if let Some(inside) = behind.strip_prefix('[') {
+                let close = inside.find(']').unwrap_or(inside.len());
+                let (list, behind) = (
+                    &inside[..close],
+                    inside.get(close + 1..).unwrap_or_default(),
+                );
+                let (after, behind) = behind.split_at(digits(behind));
+                let list_at = here + before.len() + 1;
+                if !after.is_empty() && list.contains('/') {
+                    return Err(self.error(
+                        ParseErrorKind::TrailingDigits,
+                        list_at + close + 1,
+                        after,
+                    ));
+                }
+                let set = RangeSet::parse_list(list)
+                    .and_then(|set| {
+                        set.glue(before, after).map_err(|kind| RangeError {
+                            kind,
+                            part: format!("{before}{list}{after}"),
+                            offset: 0,
+                        })
+                    })
+                    .map_err(|error| self.range_error(error, list_at))?;
+                self.push(&mut product, set, here)?;
+                rest = behind;
+            } else if let Some(last) = dotted_range(behind) {
+                let range = format!("{before}-{last}");
+                let set =
+                    RangeSet::parse_list(&range).map_err(|error| self.range_error(error, here))?;
+                self.push(&mut product, set, here)?;
+                rest = &behind[2 + last.len()..];
+            } else if before.len() <= MAX_DIGITS && product.sets.len() < MAX_DIMENSIONS {
+                product.pattern.push_str("%s");
+                product
+                    .sets
+                    .push(RangeSet::single(Index::of_digits(before.as_bytes())));
+                rest = behind;
+            } else {
+                product.pattern.push_str(before);
+                rest = behind;
+            }
+        }
+        Ok(product)
+    }
+
+    fn push(&self, product: &mut Product, set: RangeSet, at: usize) -> Result<(), ParseError> {
+        if product.sets.len() == MAX_DIMENSIONS {
+            return Err(self.error(ParseErrorKind::TooManyIndexes, at, ""));
+        }
+        product.pattern.push_str("%s");
+        product.sets.push(set);
+        Ok(())
+    }
+}
+
+/// How many digits the text begins with.
+fn digits(text: &str) -> usize {
+    text.bytes()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len())
+}
+
+/// The upper bound of `..12`, which stands behind the lower. Three dots, a third number (`1..2..3`) and
+/// digits before a bracket are no range.
+fn dotted_range(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("..")?;
+    let (last, behind) = rest.split_at(digits(rest));
+    (!last.is_empty() && !behind.starts_with("..") && !behind.starts_with('[')).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_worded_as_in_clustershell_and_know_their_column() {
+        for (text, message, column) in [
+            (
+                "n[1-010]",
+                "bad range: \"padding length mismatch : \"1-010\"\"",
+                3,
+            ),
+            (
+                "n[1,5-1]",
+                "bad range: \"invalid values in range : \"5-1\"\"",
+                5,
+            ),
+            ("n[]", "bad range: \"empty range\"", 3),
+            ("n[ ]", "bad range: \"empty range\"", 4),
+            (
+                "n[1-5/2]5",
+                "illegal trailing digits after range with steps: \"5\"",
+                9,
+            ),
+            ("n[1", "missing bracket: \"n[1\"", 2),
+            ("n]1[", "missing bracket: \"n]1[\"", 4),
+            ("n1]", "illegal closing bracket: \"n1]\"", 3),
+            ("n[1]]", "illegal closing bracket: \"]\"", 5),
+            ("n[[1]]", "illegal closing bracket: \"]\"", 6),
+            ("n[1-2]x,y]", "illegal closing bracket: \"x,y]\"", 10),
+            ("n[1-2]x,y[", "missing bracket: \"y[\"", 10),
+            ("n[1-2][3-4]", "illegal reopening bracket: \"[3-4]\"", 7),
+            ("n[1]5[2]", "illegal reopening bracket: \"[2]\"", 6),
+            (
+                "n1,,n2",
+                "missing nodeset operand with ',' operator: \"n2\"",
+                4,
+            ),
+            ("n[1-3],", "missing nodeset operand with ',' operator", 7),
+            (",", "missing nodeset operand with ',' operator", 1),
+            ("a,", "missing nodeset operand with ',' operator: \"a\"", 2),
+            (
+                "a , ",
+                "missing nodeset operand with ',' operator: \"a \"",
+                3,
+            ),
+            ("a,,", "missing nodeset operand with ',' operator", 3),
+            (
+                ", a",
+                "missing nodeset operand with ',' operator: \" a\"",
+                1,
+            ),
+            (
+                "a&,b",
+                "missing nodeset operand with ',' operator: \"b\"",
+                3,
+            ),
+            (
+                "!n1",
+                "missing nodeset operand with '!' operator: \"n1\"",
+                1,
+            ),
+            (
+                "[::1]",
+                "bad range: \"cannot convert string to integer : \"::1\"\"",
+                2,
+            ),
+            ("n[1-2000000000]", "range too large", 3),
+            (
+                "lb3..1",
+                "bad range: \"invalid values in range : \"3-1\"\"",
+                3,
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(
+                (error.to_string().as_str(), error.column),
+                (message, column),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn absurd_names_are_text() {
+        let digits = "1".repeat(50);
+        let many = "1.".repeat(10_000);
+        for name in [digits.as_str(), many.as_str()] {
+            let set = super::super::eval(&parse(name).unwrap(), &super::super::NoGroups).unwrap();
+            assert_eq!(set.to_string(), name);
+        }
+        assert!(parse(&format!("n[{digits}]")).is_err());
+        assert!(parse(&"a[1-2]".repeat(1000)).is_err());
+    }
+}

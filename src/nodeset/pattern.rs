@@ -1,0 +1,77 @@
+//! What of a name is no index: `rack%s-node%s`.
+
+use std::sync::Arc;
+
+use super::index::{Index, MAX_DIGITS};
+
+/// A name has at most so many indexes; further digits are text.
+pub(super) const MAX_DIMENSIONS: usize = 32;
+
+/// A name with `%s` in place of each index and `%%` for a percent sign. ClusterShell orders names by it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Pattern(Arc<str>);
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The texts around the indexes: one more than there are indexes.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let mut texts = vec![String::new()];
+        let mut chars = self.0.chars();
+        while let Some(char) = chars.next() {
+            match (char, texts.last_mut()) {
+                ('%', _) if chars.next() == Some('s') => texts.push(String::new()),
+                (char, Some(text)) => text.push(char),
+                (_, None) => {}
+            }
+        }
+        texts
+    }
+}
+
+impl std::borrow::Borrow<str> for Pattern {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Appends text of a name to a pattern.
+pub(super) fn push_text(pattern: &mut String, text: &str) {
+    if text.contains('%') {
+        pattern.push_str(&text.replace('%', "%%"));
+    } else {
+        pattern.push_str(text);
+    }
+}
+
+/// Cuts a plain name into its pattern and its indexes.
+pub(super) fn cut(name: &str, pattern: &mut String, indexes: &mut Vec<Index>) {
+    pattern.clear();
+    indexes.clear();
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let length = |digits: bool| {
+            let end = bytes[at..]
+                .iter()
+                .position(|byte| byte.is_ascii_digit() != digits);
+            end.unwrap_or(bytes.len() - at)
+        };
+        let text = length(false);
+        if text > 0 {
+            push_text(pattern, &name[at..at + text]);
+            at += text;
+            continue;
+        }
+        let digits = length(true);
+        if digits <= MAX_DIGITS && indexes.len() < MAX_DIMENSIONS {
+            indexes.push(Index::of_digits(&bytes[at..at + digits]));
+            pattern.push_str("%s");
+        } else {
+            pattern.push_str(&name[at..at + digits]);
+        }
+        at += digits;
+    }
+}

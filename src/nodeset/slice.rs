@@ -1,0 +1,145 @@
+//! Parts of a set: by position, by number, by contiguity.
+
+use std::borrow::Borrow;
+
+use super::iter::Cursor;
+use super::pattern;
+use super::range::RangeSet;
+use super::{Builder, NodeSet};
+
+/// Walks a set and puts what it passes into parts.
+struct Taker<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl Taker<'_> {
+    /// Passes so many names, fewer at the end; into the builder, if there is one.
+    fn pass(&mut self, mut count: u128, mut into: Option<&mut Builder>) {
+        while count > 0 {
+            let Some(stretch) = self.cursor.next(count) else {
+                return;
+            };
+            count -= stretch.count();
+            if let Some(builder) = &mut into {
+                let singles = stretch.prefix.into_iter().map(RangeSet::single);
+                let last = stretch.span.map(|span| RangeSet::from_sorted(vec![span]));
+                let sets: Vec<RangeSet> = singles.chain(last).collect();
+                builder.add_product(stretch.pattern.borrow(), &sets);
+            }
+        }
+    }
+}
+
+impl NodeSet {
+    /// The nodes at these positions, counted from 0 in the order of [`NodeSet::iter`].
+    #[must_use]
+    pub fn slice(&self, positions: &RangeSet) -> Self {
+        let mut wanted: Vec<(u128, u128)> = positions
+            .spans()
+            .iter()
+            .filter(|span| span.first.digits() > 0)
+            .map(|span| {
+                (
+                    span.first.value().unsigned_abs(),
+                    span.last.value().unsigned_abs() + 1,
+                )
+            })
+            .collect();
+        wanted.sort_unstable();
+        let mut taker = Taker {
+            cursor: Cursor::new(self),
+        };
+        let mut builder = Builder::new();
+        let (mut at, count) = (0, self.count());
+        for (from, to) in wanted {
+            let (from, to) = (from.max(at).min(count), to.min(count));
+            if from < to {
+                taker.pass(from - at, None);
+                taker.pass(to - from, Some(&mut builder));
+                at = to;
+            }
+        }
+        builder.finish()
+    }
+
+    /// At most so many sets of neighbouring nodes, whose sizes differ by one at most, larger ones first.
+    #[must_use]
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        let (count, parts) = (self.count(), parts as u128);
+        if count == 0 || parts == 0 {
+            return Vec::new();
+        }
+        let mut taker = Taker {
+            cursor: Cursor::new(self),
+        };
+        let (each, larger) = (count / parts, count % parts);
+        (0..parts.min(count))
+            .map(|part| {
+                let mut builder = Builder::new();
+                taker.pass(each + u128::from(part < larger), Some(&mut builder));
+                builder.finish()
+            })
+            .collect()
+    }
+
+    /// One set for each contiguous range; with several dimensions, for each product of contiguous ranges.
+    #[must_use]
+    pub fn contiguous(&self) -> Vec<Self> {
+        let mut parts = Vec::new();
+        for (pattern, body) in &self.bodies {
+            for product in body.products() {
+                let ranges: Vec<Vec<RangeSet>> = product.iter().map(RangeSet::contiguous).collect();
+                let total: usize = ranges.iter().map(Vec::len).product();
+                for number in 0..total {
+                    let mut rest = number;
+                    let mut sets: Vec<RangeSet> = ranges
+                        .iter()
+                        .rev()
+                        .filter_map(|choices| {
+                            let set = choices.get(rest % choices.len()).cloned();
+                            rest /= choices.len();
+                            set
+                        })
+                        .collect();
+                    sets.reverse();
+                    let mut builder = Builder::new();
+                    builder.add_product(pattern.borrow(), &sets);
+                    parts.push(builder.finish());
+                }
+            }
+        }
+        parts
+    }
+
+    /// The position of the node of that plain name in the order of [`NodeSet::iter`].
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<u128> {
+        let (mut wanted, mut indexes) = (String::new(), Vec::new());
+        pattern::cut(name, &mut wanted, &mut indexes);
+        let mut before = 0;
+        for (pattern, body) in &self.bodies {
+            let pattern: &str = pattern.borrow();
+            if pattern != wanted {
+                before += body.count();
+                continue;
+            }
+            for product in body.products() {
+                let places: Option<Vec<u128>> = product
+                    .iter()
+                    .zip(&indexes)
+                    .map(|(set, &index)| set.place(index))
+                    .collect();
+                if let Some(places) = places {
+                    let counts = product.iter().map(RangeSet::count);
+                    let inside = places.iter().zip(counts);
+                    return Some(
+                        before + inside.fold(0, |sum, (place, count)| sum * count + place),
+                    );
+                }
+                before += product.iter().map(RangeSet::count).product::<u128>();
+            }
+            return None;
+        }
+        None
+    }
+}
