@@ -86,7 +86,7 @@ impl Builder {
         self.sshd(node, "AllowStreamLocalForwarding no")
     }
 
-    /// The login on that node may not open the admin socket; the operator's and the user's it may.
+    /// The login on that node may not open the admin socket; the operator's and the user's it may. Only root has this.
     pub(crate) fn unprivileged(mut self, node: &str) -> Self {
         self.unprivileged.push(node.to_owned());
         self
@@ -95,6 +95,10 @@ impl Builder {
     /// Starts the lab and waits until all of it answers and each server had its first check.
     /// `None`, with a word on stderr, when something is missing here; a panic instead with `HASH_LAB=require`.
     pub(crate) fn start(self) -> Option<Lab> {
+        if !self.unprivileged.is_empty() && !rustix::process::geteuid().is_root() {
+            skip("only root can let another user log in");
+            return None;
+        }
         match programs(self.haproxy) {
             Ok(programs) => Some(Lab::start(self, programs)),
             Err(missing) => {
