@@ -1,0 +1,141 @@
+//! The layers hold: every `crate::` path in `src` is compared with one table.
+
+use std::fs;
+use std::path::Path;
+
+const CORE: &str = "event plan nodeset gather haproxy service ini";
+
+/// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
+/// own items only, such as its trait, and nothing of the modules inside it.
+const TABLE: &[(&str, &str)] = &[
+    // 1. core
+    ("event", "plan nodeset service"),
+    ("plan", "event nodeset"),
+    ("nodeset", ""),
+    ("gather", "event plan nodeset"),
+    ("haproxy", "event plan nodeset"),
+    ("service", "event plan nodeset"),
+    ("ini", ""),
+    // 2. faces
+    ("transport", "core prompt"),
+    ("groups", "core"),
+    ("config", "core"),
+    ("report", "core"),
+    ("terminal", "core prompt"),
+    ("prompt", "core"),
+    // 3. engine
+    ("exec", "core transport! report! work!"),
+    ("work", "core transport!"),
+    // 4. lab
+    ("lab", "core"),
+    // 5. front
+    (
+        "cli",
+        "core transport groups config report terminal prompt exec work lab",
+    ),
+];
+
+/// What core does without.
+const NOT_IN_CORE: [&str; 9] = [
+    "tokio",
+    "rustix",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "::now()",
+    "std::os",
+];
+
+/// What is wrong with a file of the module, test code left out.
+fn violations(module: &str, text: &str) -> Vec<String> {
+    let Some((_, allowed)) = TABLE.iter().find(|(name, _)| *name == module) else {
+        return vec![format!("module {module} has no row in tests/it/layers.rs")];
+    };
+    let allowed = allowed.replace("core", CORE);
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut found = Vec::new();
+    for line in code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+    {
+        if CORE.split(' ').any(|core| core == module) {
+            let words = NOT_IN_CORE.iter().filter(|word| line.contains(**word));
+            found.extend(words.map(|word| format!("{module} is core, which has no {word}")));
+        }
+        for path in line.split("crate::").skip(1) {
+            let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            let (target, rest) = path.split_at(end.unwrap_or(path.len()));
+            let direct = rest.starts_with("::{") && !rest[3..].contains("::")
+                || rest[2.min(rest.len())..].starts_with(char::is_uppercase);
+            let fits =
+                |word: &str| word == target || direct && word.strip_suffix('!') == Some(target);
+            if target != module && !allowed.split(' ').any(fits) {
+                found.push(format!("{module} imports {}", line.trim()));
+            }
+        }
+    }
+    found
+}
+
+fn visit(folder: &Path, module: Option<&str>, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("src").flatten() {
+        let path = entry.path();
+        let stem = path
+            .file_stem()
+            .expect("name")
+            .to_string_lossy()
+            .into_owned();
+        let module = module.unwrap_or(&stem);
+        if ["tests", "lib", "main"].contains(&stem.as_str()) || module == "bin" {
+            continue;
+        }
+        if path.is_dir() {
+            visit(&path, Some(module), found);
+        } else {
+            let text = fs::read_to_string(&path).expect("source file");
+            let wrong = violations(module, &text).into_iter();
+            found.extend(wrong.map(|what| format!("{}: {what}", path.display())));
+        }
+    }
+}
+
+#[test]
+fn imports_point_down() {
+    let mut found = Vec::new();
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    visit(&src, None, &mut found);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_planted_violation_is_caught() {
+    for (module, planted) in [
+        ("gather", "use crate::exec::dispatch;"),
+        (
+            "report",
+            "    let gone = crate::transport::ssh::Ssh::new();",
+        ),
+        ("exec", "use crate::transport::sim::Sim;"),
+        ("exec", "use crate::transport::{Session, sim::Sim};"),
+        ("exec", "use crate::{cli, event::Event};"),
+        ("plan", "use std::fs;"),
+        ("event", "let start = Instant::now();"),
+        ("unheard", "use crate::event::Event;"),
+    ] {
+        assert_eq!(violations(module, planted).len(), 1, "{module}: {planted}");
+    }
+    for (module, fine) in [
+        ("exec", "use crate::transport::{NodeIo, Session};"),
+        ("exec", "use crate::report::Reporter;"),
+        ("report", "use crate::gather::Gather;"),
+        (
+            "gather",
+            "#[cfg(test)]\nmod tests {\n    use crate::exec::dispatch;",
+        ),
+        ("cli", "use crate::lab::Lab;"),
+    ] {
+        assert_eq!(violations(module, fine), [""; 0], "{module}: {fine}");
+    }
+}
