@@ -3,8 +3,17 @@
 //! One binary answers to several names: the base name of `argv[0]` chooses the front-end, or, when the
 //! program is called by its own name, the first word does (`hash nodeset -f n1`).
 
+mod color;
 pub mod console;
+pub mod context;
+pub mod error;
+mod exit;
+pub mod flags;
 pub mod front;
+mod quote;
+mod reach;
+mod targets;
+pub mod verb;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,1 +1,221 @@
-//! Configuration files: built in < system < user < environment < options.
+//! Configuration: option > environment > user's file > system's file > built in.
+//!
+//! This module knows the files and the environment; options are laid on top by `cli`. A file of the
+//! current folder is never read by itself.
+
+pub mod environment;
+mod file;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use environment::Environment;
+use file::KEYS;
+pub use file::{Audit, Color, Haproxy, Instance, Instances, Limit, Output, Values, Worker};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    BuiltIn,
+    /// A configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "${name}"),
+        }
+    }
+}
+
+/// What the configuration says, and where each value came from.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The values; what nobody set is `None` or empty.
+    pub values: Values,
+    origins: Vec<(String, Origin)>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {error}", path = .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The file says something it cannot say.
+    #[error("{path}:{line}: {message}", path = .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// An environment variable says something it cannot say.
+    #[error("${name}: {message}")]
+    Environment {
+        /// Which variable.
+        name: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads `/etc/hash/config.toml`, then `$XDG_CONFIG_HOME/hash/config.toml` (or only the file that
+    /// `HASH_CONFIG` names), then the `HASH_*` variables.
+    ///
+    /// # Errors
+    /// A file that exists but cannot be read or says something unknown; a variable with a bad value.
+    pub fn load(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut config = Self {
+            values: Values::built_in(),
+            origins: Vec::new(),
+        };
+        match environment.get("HASH_CONFIG") {
+            Some(path) => config.add_file(Path::new(path), Missing::IsAnError)?,
+            None => {
+                config.add_file(Path::new("/etc/hash/config.toml"), Missing::IsFine)?;
+                if let Some(folder) = environment.xdg("XDG_CONFIG_HOME", ".config") {
+                    config.add_file(&folder.join("hash/config.toml"), Missing::IsFine)?;
+                }
+            }
+        }
+        config.add_environment(environment)?;
+        Ok(config)
+    }
+
+    /// Each value that has one, as `key = value` in TOML, and where it came from.
+    pub fn listing(&self) -> impl Iterator<Item = (String, Origin)> {
+        let table = toml::Table::try_from(&self.values).unwrap_or_default();
+        let mut lines = Vec::new();
+        flatten("", &table, &mut lines);
+        lines.into_iter().map(|(key, value)| {
+            let origin = self.origin(&key).cloned().unwrap_or(Origin::BuiltIn);
+            (format!("{key} = {value}"), origin)
+        })
+    }
+
+    /// Where the value of a key came from; `None` when nobody set it.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        let owner = |known: &str| {
+            key == known
+                || key
+                    .strip_prefix(known)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.origins
+            .iter()
+            .rev()
+            .find(|(known, _)| owner(known))
+            .map(|(_, origin)| origin)
+    }
+
+    fn add_file(&mut self, path: &Path, missing: Missing) -> Result<(), ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::IsFine => {
+                return Ok(());
+            }
+            Err(error) => {
+                return Err(ConfigError::Read {
+                    path: path.into(),
+                    error,
+                });
+            }
+        };
+        let values: Values = toml::from_str(&text).map_err(|error| ConfigError::File {
+            path: path.into(),
+            line: error.span().map_or(1, |span| line_of(&text, span.start)),
+            message: one_line(error.message()),
+        })?;
+        let set = toml::Table::try_from(&values).unwrap_or_default();
+        let mut keys = Vec::new();
+        flatten("", &set, &mut keys);
+        for (key, _) in keys {
+            self.origins.push((key, Origin::File(path.into())));
+        }
+        self.values.lay_over(values);
+        Ok(())
+    }
+
+    fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        for key in KEYS {
+            let Some(value) = environment.get(key.variable) else {
+                continue;
+            };
+            let bad = |message: String| ConfigError::Environment {
+                name: key.variable,
+                message,
+            };
+            let text = value.to_str().ok_or_else(|| bad("not UTF-8".into()))?;
+            (key.set)(&mut self.values, text).map_err(bad)?;
+            self.origins
+                .push((key.name.into(), Origin::Environment(key.variable)));
+        }
+        Ok(())
+    }
+}
+
+/// What a missing file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsFine,
+    IsAnError,
+}
+
+/// The leaves of a table as dotted keys with their TOML text.
+fn flatten(prefix: &str, table: &toml::Table, lines: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value.as_table() {
+            Some(inner) => flatten(&path, inner, lines),
+            None => lines.push((path, value.to_string())),
+        }
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text
+        .as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+}
+
+fn one_line(message: &str) -> String {
+    message.trim().replace('\n', "; ")
+}
+
+/// A time limit as people write it: `10`, `1.5`, `10s`, `2m`, `1h30m`; 0 is no limit.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_limit(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("`{text}` is not a time; write seconds or something like 10s, 2m, 1h30m");
+    match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong()),
+        Err(_) => humantime::parse_duration(text.trim()).map_err(|_| wrong()),
+    }
+}

@@ -157,6 +157,13 @@ impl Run<'_> {
         if level == Stop::Terminate {
             self.kill_at = Some(Instant::now() + GRACE);
         }
+        let running: Vec<NodeId> = (0..)
+            .map(NodeId)
+            .zip(&self.state)
+            .filter(|(_, state)| **state == State::Running)
+            .map(|(node, _)| node)
+            .collect();
+        self.write(|reporter| reporter.stopping(level, &running));
     }
 
     /// Folds one event and shows it.
@@ -220,3 +227,6 @@ async fn tick(ticks: &mut Option<tokio::time::Interval>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

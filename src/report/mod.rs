@@ -1,12 +1,28 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
+pub mod gathered;
+pub mod json;
+pub mod lines;
+pub mod live;
+pub mod look;
+mod notes;
+mod out;
 pub mod spill;
 pub mod text;
 
-use std::io;
-use std::time::Duration;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use crate::event::{Event, Summary};
+use crate::event::{Event, NodeId, Stop, Summary};
+use crate::gather::{DEFAULT_BUDGET, Gather};
+use crate::plan::NodeName;
+
+use gathered::Labels;
+pub use look::{Form, Look};
+use notes::Notes;
+use out::Out;
+use spill::TempFile;
 
 /// Shows a run as it happens.
 pub trait Reporter {
@@ -15,6 +31,14 @@ pub trait Reporter {
     /// # Errors
     /// Whatever the writer says; the engine stops the run on a broken pipe.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// A stop was asked for while these nodes were at work.
+    ///
+    /// # Errors
+    /// Whatever the writer says.
+    fn stopping(&mut self, _level: Stop, _pending: &[NodeId]) -> io::Result<()> {
+        Ok(())
+    }
 
     /// How often [`Reporter::redraw`] wants to be called; `None` for never.
     fn redraw_every(&self) -> Option<Duration> {
@@ -35,3 +59,76 @@ pub trait Reporter {
     /// Whatever the writer says.
     fn finish(&mut self, summary: &Summary) -> io::Result<()>;
 }
+
+/// The reporter for a look. `scratch` is the folder for output that outgrows memory.
+pub fn new<'a>(
+    look: &Look,
+    names: Arc<[NodeName]>,
+    out: impl Write + 'a,
+    err: impl Write + 'a,
+    scratch: &std::path::Path,
+) -> Box<dyn Reporter + 'a> {
+    let gather = || {
+        Gather::new(
+            DEFAULT_BUDGET / 2,
+            Box::new(TempFile::new(scratch.to_owned())),
+        )
+    };
+    let shown = Arc::clone(&names);
+    let out = Out {
+        writer: out,
+        color: look.color_out,
+        escape: look.escape_out,
+    };
+    let notes = Notes {
+        program: look.program.clone(),
+        names: Arc::clone(&names),
+        statuses: look.notes,
+        err: Out {
+            writer: err,
+            color: look.color_err,
+            escape: look.escape_err,
+        },
+    };
+    let json = |kind, out| json::Json {
+        out,
+        names,
+        kind,
+        now: SystemTime::now,
+        said: gather(),
+        complained: gather(),
+        took: Default::default(),
+        partial: Default::default(),
+    };
+    let reporter: Box<dyn Reporter + 'a> = match look.form {
+        Form::Json => Box::new(json(json::Kind::Document, out.writer)),
+        Form::Jsonl => Box::new(json(json::Kind::Events, out.writer)),
+        Form::Lines => Box::new(lines::Lines {
+            out,
+            notes,
+            labels: look.labels,
+            merge_err: look.merge_err,
+            partial: Default::default(),
+        }),
+        Form::Gathered | Form::Blocks => Box::new(gathered::Gathered {
+            out,
+            notes,
+            labels: match (look.labels, look.form) {
+                (false, _) => Labels::None,
+                (true, Form::Blocks) => Labels::Blocks,
+                (true, _) => Labels::Lines,
+            },
+            merge_err: look.merge_err.then(Default::default),
+            said: gather(),
+            complained: gather(),
+        }),
+    };
+    if look.progress {
+        Box::new(live::Live::new(reporter, shown))
+    } else {
+        reporter
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,3 @@
 //! The terminal: asked once for what it is; signals and questions.
+
+pub mod signals;

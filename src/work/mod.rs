@@ -1,5 +1,8 @@
 //! What can be done on a node once it is reached: one file per kind of work.
 
+pub mod ping;
+pub mod run;
+
 use crate::event::{NodeId, Outcome};
 use crate::transport::{BoxFuture, NodeIo, Session};
 

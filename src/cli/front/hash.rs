@@ -1,12 +1,201 @@
-//! The native front-end, `hash`.
+//! The native front-end, `hash`: targets and options in front, a verb or `-- COMMAND` behind.
 
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
 use crate::cli::console::Console;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::lost_output;
+use crate::cli::flags::{Care, Reach, Show, Targets};
+use crate::cli::verb;
+use crate::config::Environment;
+
+/// The command line of `hash`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hash",
+    version,
+    about = "Reach a fleet over SSH in parallel, show equal answers once, and change HAProxy's servers with proof",
+    override_usage = "hash [TARGETS] [OPTIONS] VERB [ARGS]\n       hash [TARGETS] [OPTIONS] -- COMMAND [ARG...]",
+    after_help = EXAMPLES,
+    disable_help_flag = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    max_term_width = 110
+)]
+pub struct Cli {
+    #[command(flatten)]
+    targets: Targets,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    show: Show,
+    #[command(flatten)]
+    care: Care,
+    /// Print this help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// A command for the nodes: one word is text for the remote shell, several are quoted one by one
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hash --lab -w 'lb[1-2]' status              try it, on load balancers inside this process
+  hash -w 'lb[1-2]' status --bad              servers that are not RUNNING/READY; exit 2 if there are any
+  hash -w 'lb[1-2]' disable web1              take server web1 out everywhere, and prove it
+  hash -w 'lb[1-2]' drain app/web1 --wait 5m  no new clients, until the last session has ended
+  hash -w 'lb[1-2]' enable web1               put it back, and wait until its checks pass
+  hash -w '@web' -x web7 -- uptime            a command on a group of nodes
+  hash -w 'n[1-500]' -f 32 -u 10 -L -- df -h  32 at a time, 10 s each, line by line
+
+In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  eval \"$(hapsh shell-init bash)\"  once.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a command on the nodes (short: hash … -- COMMAND)
+    Run(verb::run::RunArgs),
+    /// See which nodes can be reached and logged in to
+    Ping(verb::ping::PingArgs),
+    /// Show the configuration in force
+    Config(verb::config::ConfigArgs),
+}
+
+/// The clap command, for manuals and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Whether a word is the name of a verb.
+#[must_use]
+pub fn is_verb(word: &str) -> bool {
+    Cli::command().find_subcommand(word).is_some()
+}
 
 /// Runs `hash` with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
-    let _ = (words, console);
-    let _ = called;
-    64
+    let argv = std::iter::once(OsString::from(called)).chain(words.iter().cloned());
+    let parsed = Cli::command()
+        .try_get_matches_from(argv)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return explain(called, &error, words, console),
+    };
+    let Cli {
+        targets,
+        reach,
+        show,
+        care,
+        verb,
+        command,
+        help: _,
+    } = cli;
+    let mut context = Context::new(
+        called,
+        Environment::of_process(),
+        console,
+        (targets, reach, show, care),
+    );
+    let result = match verb {
+        Some(verb) if !command.is_empty() && !matches!(verb, Verb::Run(_)) => Err(CliError::usage(
+            "a verb and a command after `--` do not go together",
+        )),
+        Some(Verb::Run(args)) => verb::run::run(&args, &mut context),
+        Some(Verb::Ping(args)) => verb::ping::run(&args, &mut context),
+        Some(Verb::Config(args)) => verb::config::run(&args, &mut context),
+        None if command.is_empty() => Err(context.no_verb()),
+        None => verb::run::run(&verb::run::RunArgs { command }, &mut context),
+    };
+    let code = result.unwrap_or_else(|error| {
+        console.complain(format_args!("{called}: {error}"));
+        error.code()
+    });
+    match console.close() {
+        Err(error) if code != 141 => {
+            let lost = lost_output(&error);
+            if lost != 141 {
+                console.complain(format_args!("{called}: cannot write the output: {error}"));
+            }
+            lost
+        }
+        _ => code,
+    }
+}
+
+/// Says what is wrong with a command line, in one line; prints help and version as asked.
+fn explain(called: &str, error: &clap::Error, words: &[OsString], console: &mut Console) -> u8 {
+    use std::io::Write;
+    if error.use_stderr() {
+        console.complain(format_args!("{called}: {}", one_line(error, words)));
+        return 64;
+    }
+    let text = error.render();
+    let shown = if console.out_is_terminal {
+        write!(console.out, "{}", text.ansi())
+    } else {
+        write!(console.out, "{text}")
+    };
+    match shown.and_then(|()| console.close()) {
+        Ok(()) => 0,
+        Err(error) => lost_output(&error),
+    }
+}
+
+/// clap's error as one line; an unknown verb also shows how to run it as a command.
+fn one_line(error: &clap::Error, words: &[OsString]) -> String {
+    let stray = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
+        .into_iter()
+        .find_map(|kind| match error.get(kind) {
+            Some(ContextValue::String(word)) if !word.starts_with('-') => Some(word),
+            _ => None,
+        });
+    if let (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(word)) =
+        (error.kind(), stray)
+    {
+        return unknown_verb(word, words);
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let details = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .map(|line| line.strip_prefix("tip: ").unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let separator = if details.is_empty() { "" } else { "; " };
+    format!("{first}{separator}{details} (see {NAME} --help)")
+}
+
+const NAME: &str = "hapsh";
+
+fn unknown_verb(word: &str, words: &[OsString]) -> String {
+    let command = Cli::command();
+    let nearest = command
+        .get_subcommands()
+        .map(|verb| (strsim::jaro_winkler(word, verb.get_name()), verb.get_name()))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| format!("; did you mean `{name}`?"))
+        .unwrap_or_default();
+    let before: Vec<String> = words
+        .iter()
+        .take_while(|given| given.to_str() != Some(word))
+        .map(|given| crate::cli::quote::quote(&given.to_string_lossy()))
+        .collect();
+    let before = if before.is_empty() {
+        "-w NODES".to_owned()
+    } else {
+        before.join(" ")
+    };
+    format!("unknown verb `{word}`{nearest}; to run it as a command: hash {before} -- {word}")
 }

@@ -1,0 +1,361 @@
+//! What a verb of `hash` has in hand: its console, the configuration, and the way from options to a fleet.
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::color::colored;
+use super::console::Console;
+use super::error::CliError;
+use super::exit::{Statuses, code};
+use super::flags::{Care, Reach, Show, Targets};
+use super::targets;
+use crate::config::{Color, Config, Environment, Limit, Output, Worker};
+use crate::event::{Ending, Summary};
+use crate::exec::{Means, dispatch};
+use crate::nodeset::NodeSet;
+use crate::plan::{Limits, NodeName, Plan};
+use crate::report::{self, Form, Look};
+use crate::terminal::signals::Signals;
+use crate::transport::Transport;
+use crate::work::Work;
+
+/// What a verb has in hand.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The name the program was called by, for messages.
+    pub called: &'a str,
+    /// The environment.
+    pub environment: Environment,
+    /// Where to write.
+    pub console: &'a mut Console,
+    /// Which nodes were asked for.
+    pub targets: Targets,
+    /// How they are reached.
+    pub reach: Reach,
+    /// How answers are shown.
+    pub show: Show,
+    /// How careful to be.
+    pub care: Care,
+    config: Option<Config>,
+}
+
+/// The nodes of a run and the way to them.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The nodes, folded.
+    pub nodes: NodeSet,
+    /// All of them, with fanout and limits.
+    pub plan: Plan,
+    /// How they are reached.
+    pub transport: Box<dyn Transport>,
+    /// The async runtime, with the signals it listens to.
+    pub engine: Engine,
+}
+
+/// The async runtime of a run.
+#[derive(Debug)]
+pub struct Engine {
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Engine {
+    /// One thread: it serves a thousand nodes a second, and costs less per node than several.
+    fn start() -> Result<Self, CliError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::system(format!("cannot start: {error}")))?;
+        Ok(Self { runtime })
+    }
+
+    /// Runs a future to its end, with the signals of the process.
+    ///
+    /// # Errors
+    /// When the system refuses the signal handlers.
+    pub fn block_on<T>(&self, work: impl AsyncFnOnce(&mut Signals) -> T) -> Result<T, CliError> {
+        self.runtime.block_on(async {
+            let mut signals = Signals::listen()
+                .map_err(|error| CliError::system(format!("cannot listen to signals: {error}")))?;
+            Ok(work(&mut signals).await)
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A look-up of a name may hang in a thread of the runtime's pool: it must not hold up the end.
+        if let Ok(empty) = tokio::runtime::Builder::new_current_thread().build() {
+            std::mem::replace(&mut self.runtime, empty).shutdown_background();
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// A context for what was typed. Nothing is read yet.
+    pub fn new(
+        called: &'a str,
+        environment: Environment,
+        console: &'a mut Console,
+        (targets, reach, show, care): (Targets, Reach, Show, Care),
+    ) -> Self {
+        Self {
+            called,
+            environment,
+            console,
+            targets,
+            reach,
+            show,
+            care,
+            config: None,
+        }
+    }
+
+    /// The configuration, read at the first call.
+    ///
+    /// # Errors
+    /// A file or variable that cannot be used.
+    pub fn config(&mut self) -> Result<&Config, CliError> {
+        if self.config.is_none() {
+            self.config = Some(Config::load(&self.environment)?);
+        }
+        self.config
+            .as_ref()
+            .ok_or_else(|| CliError::config("no configuration"))
+    }
+
+    /// The error for a command line without a verb.
+    #[must_use]
+    pub fn no_verb(&self) -> CliError {
+        let hint = "see hapsh --help";
+        match self.targets.nodes.as_slice() {
+            // With the shell's nullglob an unquoted lb[1-2] vanishes, and -w takes the verb instead.
+            [only] if super::front::hash::is_verb(only) => CliError::usage(format!(
+                "no verb: -w took `{only}` as the node set; was the pattern removed by the shell (nullglob)?"
+            ))
+            .hint("quote it: -w 'lb[1-2]'"),
+            _ => CliError::usage("no verb and no command").hint(hint),
+        }
+    }
+
+    /// The nodes that the command line names.
+    ///
+    /// # Errors
+    /// A node set that cannot be read, an unknown group, an empty result.
+    pub fn nodes(&mut self) -> Result<NodeSet, CliError> {
+        let default = self.config()?.values.nodes.clone();
+        targets::nodes(&self.targets, default.as_deref(), &self.environment)
+    }
+
+    /// Everything a run needs, resolved.
+    ///
+    /// # Errors
+    /// Whatever the user got wrong; nothing has been contacted then.
+    pub fn fleet(&mut self) -> Result<Fleet, CliError> {
+        let nodes = self.nodes()?;
+        if let Some(word) = targets::shrunken_glob(&self.targets) {
+            self.console.complain(format_args!(
+                "{}: warning: `{word}` is also a file here; if the shell made it of a pattern, quote the pattern: \
+                 -w 'lb[1-2]' (a node really called so: -w '{}')",
+                self.called,
+                targets::bracketed(&word)
+            ));
+        }
+        let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
+        let plan = Plan::all(names, self.fanout()?, self.limits()?);
+        let engine = Engine::start()?;
+        let transport = self.transport()?;
+        Ok(Fleet {
+            nodes,
+            plan,
+            transport,
+            engine,
+        })
+    }
+
+    /// A verb that changes state refuses a target that may be what a glob left over.
+    ///
+    /// # Errors
+    /// Exit code 4, unless `--yes`.
+    pub fn refuse_shrunken_glob(&self) -> Result<(), CliError> {
+        match targets::shrunken_glob(&self.targets) {
+            Some(word) if !self.care.yes => Err(CliError::refused(format!(
+                "`{word}` is also a file here, so an unquoted pattern may have shrunk to it; nothing was changed"
+            ))
+            .hint(format!(
+                "quote the pattern, or write -w '{}' if it is meant, or add --yes",
+                targets::bracketed(&word)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs one work on all nodes of the fleet and shows it.
+    ///
+    /// # Errors
+    /// When the run could not begin; what became of the nodes is in the exit code.
+    pub fn run(
+        &mut self,
+        fleet: &Fleet,
+        work: &dyn Work,
+        statuses: Statuses,
+    ) -> Result<u8, CliError> {
+        let look = self.look()?;
+        let scratch = self.scratch();
+        let names = Arc::clone(&fleet.plan.nodes);
+        let mut reporter = report::new(
+            &look,
+            names,
+            &mut self.console.out,
+            &mut self.console.err,
+            &scratch,
+        );
+        let means = Means {
+            transport: &*fleet.transport,
+            work,
+            pool: None,
+        };
+        let (summary, signal) = fleet.engine.block_on(async |signals| {
+            let summary = dispatch(&fleet.plan, means, &mut signals.stops, &mut *reporter).await;
+            (summary, signals.first())
+        })?;
+        drop(reporter);
+        Ok(self.code(&summary, statuses, signal))
+    }
+
+    /// The exit code of a run, and a word about output that was lost.
+    pub fn code(&mut self, summary: &Summary, statuses: Statuses, signal: Option<u8>) -> u8 {
+        let code = code(summary, statuses, signal);
+        if let (Some(Ending::OutputLost(error)), 1) = (&summary.ending, code) {
+            self.console.complain(format_args!(
+                "{}: cannot write the output: {error}",
+                self.called
+            ));
+        }
+        code
+    }
+
+    /// The folder for output that outgrows memory: `$TMPDIR`, else `/tmp`.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.environment
+            .get("TMPDIR")
+            .map_or_else(|| "/tmp".into(), PathBuf::from)
+    }
+
+    /// What a command's exit statuses mean here.
+    #[must_use]
+    pub fn statuses(&self) -> Statuses {
+        if self.show.max_status {
+            Statuses::Largest
+        } else {
+            Statuses::Command
+        }
+    }
+
+    /// The form of the output.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn output(&mut self) -> Result<Output, CliError> {
+        let configured = self.config()?.values.output;
+        Ok(match (self.show.output, self.show.json, self.show.jsonl) {
+            (Some(output), _, _) => output,
+            (None, true, _) => Output::Json,
+            (None, _, true) => Output::Jsonl,
+            (None, false, false) => configured.unwrap_or(Output::Text),
+        })
+    }
+
+    /// How the run is shown.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn look(&mut self) -> Result<Look, CliError> {
+        let form = match self.output()? {
+            Output::Json => Form::Json,
+            Output::Jsonl => Form::Jsonl,
+            Output::Text if self.show.lines => Form::Lines,
+            Output::Text if self.show.blocks || self.show.blocks_all => Form::Blocks,
+            Output::Text => Form::Gathered,
+        };
+        let color = match self.show.color {
+            Some(color) => color,
+            None => self.config()?.values.color.unwrap_or(Color::Auto),
+        };
+        let (out, err) = (self.console.out_is_terminal, self.console.err_is_terminal);
+        Ok(Look {
+            program: self.called.to_owned(),
+            form,
+            labels: !self.show.no_label,
+            merge_err: self.show.blocks_all,
+            notes: !self.show.quiet,
+            color_out: colored(color, &self.environment, out),
+            color_err: colored(color, &self.environment, err),
+            escape_out: out,
+            escape_err: err,
+            progress: err
+                && !self.show.quiet
+                && matches!(form, Form::Gathered | Form::Blocks | Form::Lines),
+        })
+    }
+
+    fn fanout(&mut self) -> Result<NonZeroUsize, CliError> {
+        let asked = match self.reach.fanout {
+            Some(fanout) => fanout,
+            None => self.config()?.values.fanout.unwrap_or(NonZeroUsize::MIN),
+        };
+        // One descriptor a node at work; the rest of the process needs some too.
+        let files = crate::transport::raise_file_limit();
+        let most = NonZeroUsize::new(files.saturating_sub(64)).unwrap_or(NonZeroUsize::MIN);
+        if asked > most {
+            self.console.complain(format_args!(
+                "{}: warning: fanout {asked} needs more open files than the limit of {files} allows; using {most}",
+                self.called
+            ));
+        }
+        Ok(asked.min(most))
+    }
+
+    fn limits(&mut self) -> Result<Limits, CliError> {
+        let asked = self.reach.clone();
+        let values = &self.config()?.values;
+        let pick = |option: Option<Duration>, configured: Option<Limit>| {
+            option.map(Limit).or(configured).and_then(Limit::get)
+        };
+        Ok(Limits {
+            connect: pick(asked.connect_timeout, values.connect_timeout),
+            authenticate: pick(None, values.auth_timeout),
+            idle: pick(asked.idle, values.idle_timeout),
+            command: pick(asked.command_timeout, values.command_timeout),
+            deadline: pick(asked.deadline, values.deadline),
+        })
+    }
+
+    fn transport(&mut self) -> Result<Box<dyn Transport>, CliError> {
+        let worker = match self.reach.worker {
+            Some(worker) => worker,
+            None => self.config()?.values.worker.unwrap_or(Worker::Native),
+        };
+        super::reach::transport(worker, self)
+    }
+
+    /// A file's text, or standard input's for `-`.
+    ///
+    /// # Errors
+    /// What the system said, with the file's name.
+    pub fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+        let read = if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .lock()
+                .read_to_end(&mut bytes)
+                .map(|_| bytes)
+        } else {
+            std::fs::read(path)
+        };
+        read.map_err(|error| CliError::usage(format!("cannot read {}: {error}", path.display())))
+    }
+}

@@ -1,0 +1,146 @@
+//! The options of the native front-end: what is typed, before anything is looked up.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use crate::config::{Color, Output, Worker, parse_limit};
+
+/// Which nodes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Targets")]
+pub struct Targets {
+    /// The nodes, such as 'lb[1-2]', lb1..2, '@web' or 'n[1-9]!n3'; - reads them from standard input
+    #[arg(short = 'w', long = "nodes", value_name = "NODES", global = true)]
+    pub nodes: Vec<String>,
+    /// Nodes to leave out
+    #[arg(short = 'x', long = "exclude", value_name = "NODES", global = true)]
+    pub exclude: Vec<String>,
+    /// Groups of nodes
+    #[arg(short = 'g', long = "group", value_name = "GROUP", global = true)]
+    pub group: Vec<String>,
+    /// Groups of nodes to leave out
+    #[arg(
+        short = 'X',
+        long = "exclude-group",
+        value_name = "GROUP",
+        global = true
+    )]
+    pub exclude_group: Vec<String>,
+    /// All nodes of the default group source
+    #[arg(short = 'a', long = "all", global = true)]
+    pub all: bool,
+    /// A file with nodes, several to a line, # for comments; - reads standard input
+    #[arg(long, visible_alias = "machinefile", value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
+    pub hostfile: Vec<PathBuf>,
+    /// Only so many of the nodes, chosen by chance
+    #[arg(long, value_name = "N", global = true)]
+    pub pick: Option<NonZeroUsize>,
+    /// The embedded lab instead of real nodes: lb1, lb2, … on this machine
+    #[arg(long, global = true)]
+    pub lab: bool,
+}
+
+/// How the nodes are reached.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Reach {
+    /// At most N nodes at work at one time [64]
+    #[arg(short = 'f', long, value_name = "N", global = true)]
+    pub fanout: Option<NonZeroUsize>,
+    /// Limit of connecting, handshake included [10s]
+    #[arg(short = 't', long, value_name = "TIME", value_parser = parse_limit, global = true)]
+    pub connect_timeout: Option<Duration>,
+    /// Limit of one command on one node; 0 is none [0]
+    #[arg(short = 'u', long, value_name = "TIME", value_parser = parse_limit, global = true)]
+    pub command_timeout: Option<Duration>,
+    /// Longest silence of a command; 0 is none [0]
+    #[arg(long, value_name = "TIME", value_parser = parse_limit, global = true)]
+    pub idle: Option<Duration>,
+    /// Limit of the whole run; 0 is none [0]
+    #[arg(long, value_name = "TIME", value_parser = parse_limit, global = true)]
+    pub deadline: Option<Duration>,
+    /// Log in as this user
+    #[arg(short = 'l', long, value_name = "USER", global = true)]
+    pub user: Option<String>,
+    /// An option as in ssh_config, such as -o Port=2222
+    #[arg(
+        short = 'o',
+        long = "ssh-option",
+        value_name = "KEY=VALUE",
+        global = true
+    )]
+    pub ssh_option: Vec<String>,
+    /// Another ssh_config
+    #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
+    pub ssh_config: Option<String>,
+    /// How nodes are reached [native]
+    #[arg(short = 'R', long, value_name = "WORKER", global = true)]
+    pub worker: Option<Worker>,
+    /// A stats socket of HAProxy: a path or tcp:HOST:PORT; may be given several times
+    #[arg(long, value_name = "SOCKET", global = true)]
+    pub socket: Vec<String>,
+    /// How the socket is reached: auto, streamlocal, socat, nc or command:TEXT [auto]
+    #[arg(long, value_name = "WAY", global = true)]
+    pub via: Option<String>,
+}
+
+/// How the answers are shown.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub struct Show {
+    /// Gather equal answers under header blocks
+    #[arg(short = 'b', long, global = true)]
+    pub blocks: bool,
+    /// Like -b, with standard error among the rest
+    #[arg(short = 'B', long, global = true)]
+    pub blocks_all: bool,
+    /// One line as it comes, each with its own node
+    #[arg(short = 'L', long, global = true)]
+    pub lines: bool,
+    /// No labels
+    #[arg(short = 'N', long, global = true)]
+    pub no_label: bool,
+    /// No notes about exit statuses, no progress
+    #[arg(short = 'q', long, global = true)]
+    pub quiet: bool,
+    /// Say more: -v what is asked, -vv how it is reached
+    #[arg(short = 'v', long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Exit with the largest exit status of the nodes
+    #[arg(short = 'S', long, global = true)]
+    pub max_status: bool,
+    /// The form of the output [text]
+    #[arg(long, value_name = "FORM", global = true)]
+    pub output: Option<Output>,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with_all = ["output", "jsonl"])]
+    pub json: bool,
+    /// Short for --output jsonl
+    #[arg(long, global = true, conflicts_with = "output")]
+    pub jsonl: bool,
+    /// When to colour [auto]
+    #[arg(long, value_name = "WHEN", global = true)]
+    pub color: Option<Color>,
+}
+
+/// How careful to be, and what the nodes are given to read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Safety and input")]
+pub struct Care {
+    /// Say what would be done and contact nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Answer questions with yes
+    #[arg(long, global = true)]
+    pub yes: bool,
+    /// Read standard input once and give it to the command on every node
+    #[arg(long, global = true)]
+    pub stdin: bool,
+}

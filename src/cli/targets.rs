@@ -1,0 +1,141 @@
+//! From `-w`, `-x`, `-g`, `-X`, `-a`, `--hostfile` and `--pick` to a node set.
+
+use std::path::Path;
+
+use super::context::Context;
+use super::error::CliError;
+use super::flags::Targets;
+use crate::config::Environment;
+use crate::nodeset::{self, Groups, NoGroups, NodeSet};
+
+/// The nodes that are meant; never empty.
+pub(super) fn nodes(
+    targets: &Targets,
+    default: Option<&str>,
+    environment: &Environment,
+) -> Result<NodeSet, CliError> {
+    let groups = NoGroups;
+    let _ = environment;
+    let eval = |text: &str| eval(text, &groups);
+    let mut nodes = NodeSet::default();
+    let mut named = targets.all || !targets.group.is_empty();
+    if targets.all {
+        nodes.union(&eval("@*")?);
+    }
+    for text in &targets.nodes {
+        named = true;
+        if text == "-" {
+            nodes.union(&list(Path::new("-"), &groups)?);
+        } else {
+            nodes.union(&eval(text)?);
+        }
+    }
+    for group in &targets.group {
+        nodes.union(&eval(&format!("@{group}"))?);
+    }
+    for file in &targets.hostfile {
+        named = true;
+        nodes.union(&list(file, &groups)?);
+    }
+    if !named {
+        if targets.lab {
+            nodes.union(&eval(default.unwrap_or("lb[1-2]"))?);
+        } else if let Some(text) = default {
+            nodes.union(&eval(text)?);
+        } else {
+            return Err(CliError::usage("no nodes")
+                .hint("name them with -w, or set `nodes` in the configuration or HASH_NODES"));
+        }
+    }
+    for text in &targets.exclude {
+        nodes.difference(&eval(text)?);
+    }
+    for group in &targets.exclude_group {
+        nodes.difference(&eval(&format!("@{group}"))?);
+    }
+    if let Some(count) = targets.pick {
+        nodes = fastrand::choose_multiple(nodes.iter(), count.get())
+            .into_iter()
+            .collect();
+    }
+    if nodes.is_empty() {
+        return Err(CliError::usage(
+            "the node set is empty; nothing was contacted",
+        ));
+    }
+    Ok(nodes)
+}
+
+fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, CliError> {
+    let wrong =
+        |error: &dyn std::fmt::Display| CliError::usage(format!("bad node set `{text}`: {error}"));
+    let expression = nodeset::parse(text).map_err(|error| wrong(&error))?;
+    nodeset::eval(&expression, groups).map_err(|error| wrong(&error))
+}
+
+/// The node sets in a file: several to a line, `#` begins a comment.
+fn list(path: &Path, groups: &dyn Groups) -> Result<NodeSet, CliError> {
+    let bytes = Context::read(path)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| CliError::usage(format!("{}: not UTF-8 text", path.display())))?;
+    let mut nodes = NodeSet::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        for word in line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+        {
+            let set = eval(word, groups).map_err(|error| {
+                CliError::usage(format!("{}:{number}: {error}", path.display()))
+            })?;
+            nodes.union(&set);
+        }
+    }
+    Ok(nodes)
+}
+
+/// A word of `-w` without a bracket that names a file of the current folder: what the shell leaves of an
+/// unquoted `lb[1-2]` there.
+pub(super) fn shrunken_glob(targets: &Targets) -> Option<String> {
+    targets
+        .nodes
+        .iter()
+        .flat_map(|text| text.split(','))
+        .find(|word| {
+            !word.is_empty()
+                && *word != "-"
+                && !word.contains(['[', '@', '/', '*', '?'])
+                && Path::new(word).exists()
+        })
+        .map(str::to_owned)
+}
+
+/// The same node with its last number in brackets, which says that it is meant: `lb1` → `lb[1]`.
+pub(super) fn bracketed(word: &str) -> String {
+    let digit = |byte: &u8| byte.is_ascii_digit();
+    let Some(end) = word
+        .bytes()
+        .rposition(|byte| digit(&byte))
+        .map(|last| last + 1)
+    else {
+        return word.to_owned();
+    };
+    let start = word.as_bytes()[..end]
+        .iter()
+        .rposition(|byte| !digit(byte))
+        .map_or(0, |before| before + 1);
+    format!("{}[{}]{}", &word[..start], &word[start..end], &word[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_goes_into_brackets() {
+        assert_eq!(bracketed("lb1"), "lb[1]");
+        assert_eq!(bracketed("rack2n10-ib"), "rack2n[10]-ib");
+        assert_eq!(bracketed("localhost"), "localhost");
+    }
+}

@@ -1,0 +1,5 @@
+//! The verbs of `hash`: one file each, with its arguments and what it does.
+
+pub mod config;
+pub mod ping;
+pub mod run;

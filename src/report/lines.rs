@@ -1,0 +1,88 @@
+//! Each line as it comes, labelled with its node.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::Reporter;
+use super::notes::Notes;
+use super::out::Out;
+use super::text::{Line, LineEnd, LineSplitter};
+use crate::event::{Event, NodeId, Stop, Stream, Summary};
+
+/// Writes `node: line`; standard error of the nodes goes to ours.
+#[derive(Debug)]
+pub struct Lines<W, E> {
+    pub(super) out: Out<W>,
+    pub(super) notes: Notes<E>,
+    pub(super) labels: bool,
+    pub(super) merge_err: bool,
+    pub(super) partial: HashMap<(NodeId, Stream), Partial>,
+}
+
+/// A stream of a node that is in the middle of a line.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    splitter: LineSplitter,
+    inside: bool,
+}
+
+impl<W: Write, E: Write> Lines<W, E> {
+    fn take(&mut self, node: NodeId, stream: Stream, data: Option<&[u8]>) -> io::Result<()> {
+        let name = self.notes.names[node.index()].clone();
+        let label = self.labels.then_some(&*name);
+        let (out, err, merge) = (&mut self.out, &mut self.notes.err, self.merge_err);
+        let mut entry = match data {
+            Some(_) => self.partial.remove(&(node, stream)).unwrap_or_default(),
+            None => match self.partial.remove(&(node, stream)) {
+                Some(entry) => entry,
+                None => return Ok(()),
+            },
+        };
+        let mut inside = entry.inside;
+        let mut give = |line: Line<'_>| {
+            let first = !inside;
+            inside = line.end == LineEnd::More;
+            if stream == Stream::Out || merge {
+                out.line(label, line, first)
+            } else {
+                err.line(label, line, first)
+            }
+        };
+        match data {
+            Some(data) => entry.splitter.push(data, &mut give)?,
+            None => entry.splitter.finish(&mut give)?,
+        }
+        if data.is_some() {
+            entry.inside = inside;
+            self.partial.insert((node, stream), entry);
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write, E: Write> Reporter for Lines<W, E> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Started { .. } => Ok(()),
+            Event::Output { node, stream, data } => {
+                self.take(*node, *stream, Some(data))?;
+                // Whoever reads us sees a line when it was said.
+                self.out.writer.flush()
+            }
+            Event::Finished { node, outcome, .. } => {
+                self.take(*node, Stream::Out, None)?;
+                self.take(*node, Stream::Err, None)?;
+                self.out.writer.flush()?;
+                self.notes.finished(*node, outcome)
+            }
+        }
+    }
+
+    fn stopping(&mut self, level: Stop, pending: &[NodeId]) -> io::Result<()> {
+        self.notes.stopping(level, pending)
+    }
+
+    fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
+        self.out.writer.flush()
+    }
+}

@@ -1,0 +1,125 @@
+//! A line of progress on the terminal, around another reporter.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
+
+use super::Reporter;
+use super::notes::fold;
+use crate::event::{Event, NodeId, Outcome, Stop, Summary};
+use crate::plan::NodeName;
+
+/// A run that is over sooner shows no progress.
+const SILENT_FOR: Duration = Duration::from_millis(400);
+/// How often the line is drawn at most.
+const EVERY: Duration = Duration::from_millis(100);
+/// From so many pending nodes on, only their number is shown: folding them ten times a second would cost more
+/// than the run.
+const NAMED: usize = 200;
+
+/// Shows how many nodes are done, how many failed, and which are still at work.
+pub struct Live<'a> {
+    inner: Box<dyn Reporter + 'a>,
+    names: Arc<[NodeName]>,
+    bar: ProgressBar,
+    begun: Instant,
+    running: Vec<NodeId>,
+    done: usize,
+    failed: usize,
+    shown: bool,
+}
+
+impl std::fmt::Debug for Live<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            inner,
+            names,
+            bar,
+            begun: Instant::now(),
+            running: Vec::new(),
+            done: 0,
+            failed: 0,
+            shown: false,
+        }
+    }
+
+    /// Takes the line off the screen while something else is written.
+    fn aside(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) -> io::Result<()> {
+        if self.shown {
+            let inner = &mut self.inner;
+            self.bar.suspend(|| write(&mut **inner))
+        } else {
+            write(&mut *self.inner)
+        }
+    }
+}
+
+impl Reporter for Live<'_> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Started { node } => self.running.push(*node),
+            Event::Output { .. } => {}
+            Event::Finished { node, outcome, .. } => {
+                self.running.retain(|running| running != node);
+                self.done += 1;
+                self.failed += usize::from(!matches!(outcome, Outcome::Exited { status: 0 }));
+            }
+        }
+        self.aside(|inner| inner.event(event))
+    }
+
+    fn stopping(&mut self, level: Stop, pending: &[NodeId]) -> io::Result<()> {
+        self.aside(|inner| inner.stopping(level, pending))
+    }
+
+    fn redraw_every(&self) -> Option<Duration> {
+        Some(EVERY)
+    }
+
+    fn redraw(&mut self) -> io::Result<()> {
+        if self.begun.elapsed() < SILENT_FOR {
+            return Ok(());
+        }
+        self.shown = true;
+        let pending = match self.running.len() {
+            0 => String::new(),
+            few if few <= NAMED => format!(
+                "  waiting for {}",
+                fold(&self.names, self.running.iter().copied())
+            ),
+            many => format!("  waiting for {many} nodes"),
+        };
+        let failed = if self.failed == 0 {
+            String::new()
+        } else {
+            format!(", {} failed", self.failed)
+        };
+        self.bar.set_message(format!(
+            "{}/{} done{failed}{pending}",
+            self.done,
+            self.names.len()
+        ));
+        self.bar.tick();
+        Ok(())
+    }
+
+    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+        self.bar.finish_and_clear();
+        self.inner.finish(summary)
+    }
+}

@@ -1,0 +1,45 @@
+//! How a run is shown: resolved from options, configuration and the terminal's facts.
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Equal answers once, each line labelled with the nodes that gave it.
+    Gathered,
+    /// Equal answers once, under a header block.
+    Blocks,
+    /// Each line as it comes, labelled with its node.
+    Lines,
+    /// One document at the end.
+    Json,
+    /// One event per line, as it happens.
+    Jsonl,
+}
+
+/// How a run is shown.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of its own about the output"
+)]
+pub struct Look {
+    /// The name in front of our own messages.
+    pub program: String,
+    /// The form of the output.
+    pub form: Form,
+    /// Whether lines and blocks are labelled.
+    pub labels: bool,
+    /// Whether standard error is shown among standard output.
+    pub merge_err: bool,
+    /// Whether exit statuses other than 0 are worth a line on standard error.
+    pub notes: bool,
+    /// Whether labels on standard output are coloured.
+    pub color_out: bool,
+    /// Whether messages on standard error are coloured.
+    pub color_err: bool,
+    /// Whether standard output is a terminal, so that control characters of nodes are escaped.
+    pub escape_out: bool,
+    /// The same for standard error.
+    pub escape_err: bool,
+    /// Whether progress is shown on standard error.
+    pub progress: bool,
+}

@@ -1,0 +1,63 @@
+//! OS signals as requests to stop: the first asks, the second does not.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::event::Stop;
+
+/// Listens for SIGINT, SIGTERM and SIGHUP for as long as it lives.
+#[derive(Debug)]
+pub struct Signals {
+    /// What the signals ask for, one level per signal.
+    pub stops: mpsc::Receiver<Stop>,
+    first: Arc<AtomicU8>,
+    _listeners: JoinSet<()>,
+}
+
+impl Signals {
+    /// Starts to listen. Needs a runtime.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub fn listen() -> io::Result<Self> {
+        let (sender, stops) = mpsc::channel(8);
+        let first = Arc::new(AtomicU8::new(0));
+        let mut listeners = JoinSet::new();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            let mut arrivals = signal(kind)?;
+            let (sender, first) = (sender.clone(), Arc::clone(&first));
+            listeners.spawn(async move {
+                while arrivals.recv().await.is_some() {
+                    let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
+                    let again = first
+                        .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
+                        .is_err();
+                    let level = if again { Stop::Kill } else { Stop::Terminate };
+                    if sender.send(level).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Self {
+            stops,
+            first,
+            _listeners: listeners,
+        })
+    }
+
+    /// The number of the first signal that came.
+    #[must_use]
+    pub fn first(&self) -> Option<u8> {
+        Some(self.first.load(Ordering::Relaxed)).filter(|number| *number != 0)
+    }
+}
