@@ -219,3 +219,118 @@ pub fn parse_limit(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text.trim()).map_err(|_| wrong()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(home: &Path, more: &[(&str, &str)]) -> Environment {
+        [("XDG_CONFIG_HOME", home.to_str().unwrap())]
+            .iter()
+            .chain(more)
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    fn home(text: &str) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("hash")).unwrap();
+        std::fs::write(home.path().join("hash/config.toml"), text).unwrap();
+        home
+    }
+
+    fn load(text: &str, more: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let home = home(text);
+        Config::load(&environment(home.path(), more))
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_the_file_what_is_built_in() {
+        let text = "nodes = 'lb[1-2]'\nfanout = 8\nconnect_timeout = 2.5\n[haproxy.instances.puppet]\nsocket = '/p'\n\
+                    [haproxy.instances.ldap]\nsocket = '/l'\nbackend = 'ldap'\n";
+        let config = load(
+            text,
+            &[("HASH_FANOUT", "16"), ("HASH_COMMAND_TIMEOUT", "1m")],
+        )
+        .unwrap();
+        let values = &config.values;
+        assert_eq!(values.nodes.as_deref(), Some("lb[1-2]"));
+        assert_eq!(values.fanout.map(|fanout| fanout.get()), Some(16));
+        assert_eq!(
+            values.connect_timeout.and_then(Limit::get),
+            Some(Duration::from_millis(2500))
+        );
+        assert_eq!(
+            values.command_timeout.and_then(Limit::get),
+            Some(Duration::from_mins(1))
+        );
+        assert_eq!(values.output, Some(Output::Text));
+        let names: Vec<&String> = values.haproxy.instances.keys().collect();
+        assert_eq!(names, ["puppet", "ldap"], "in the file's order");
+        assert_eq!(
+            config.origin("fanout"),
+            Some(&Origin::Environment("HASH_FANOUT"))
+        );
+        assert!(matches!(config.origin("nodes"), Some(Origin::File(_))));
+        let listing: Vec<_> = config.listing().map(|(line, _)| line).collect();
+        assert!(listing.contains(&"fanout = 16".to_owned()), "{listing:?}");
+        assert!(
+            listing.contains(&"haproxy.instances.ldap.socket = \"/l\"".to_owned()),
+            "{listing:?}"
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_file_and_line() {
+        let error = load("nodes = 'a'\nfanuot = 3\n", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("hash/config.toml:2: unknown field `fanuot`"),
+            "{error}"
+        );
+        let error = load("fanout = 0\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("config.toml:1: "), "{error}");
+        let error = load("deadline = 'soon'\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("`soon` is not a time"), "{error}");
+        let error = load("", &[("HASH_OUTPUT", "xml")]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("$HASH_OUTPUT: unknown variant `xml`"),
+            "{error}"
+        );
+        assert!(!error.contains('\n'));
+    }
+
+    #[test]
+    fn a_named_file_must_be_there_and_is_the_only_one() {
+        let gone = load("", &[("HASH_CONFIG", "/nonexistent/config.toml")]).unwrap_err();
+        assert!(matches!(gone, ConfigError::Read { .. }));
+        let other = home("fanout = 3");
+        let path = other.path().join("hash/config.toml");
+        let config = load("nodes = 'x'", &[("HASH_CONFIG", path.to_str().unwrap())]).unwrap();
+        assert_eq!(config.values.nodes, None);
+        assert_eq!(config.values.fanout.map(|fanout| fanout.get()), Some(3));
+    }
+
+    #[test]
+    fn zero_is_no_limit() {
+        let config = load(
+            "connect_timeout = 0\nidle_timeout = '0s'\naudit_syslog = true",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(config.values.connect_timeout.and_then(Limit::get), None);
+        assert_eq!(config.values.idle_timeout.and_then(Limit::get), None);
+        assert_eq!(config.values.audit_syslog, Some(true));
+        let config = load(
+            "",
+            &[("HASH_AUDIT_SYSLOG", "yes"), ("HASH_AUDIT", "required")],
+        )
+        .unwrap();
+        assert_eq!(config.values.audit_syslog, Some(true));
+        assert_eq!(config.values.audit, Some(Audit::Required));
+        assert!(
+            parse_limit("-1").is_err() && parse_limit("1e300").is_err() && parse_limit("").is_err()
+        );
+    }
+}
