@@ -40,6 +40,12 @@ impl AlgorithmList {
         self.how == How::Default
     }
 
+    /// Whether the user has chosen what comes first, so that we must not.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        matches!(self.how, How::Replace | How::Prepend)
+    }
+
     /// The names to offer, most preferred first: out of `all` that we support, given our own `defaults`.
     ///
     /// What we do not support is left out, so a list can come out empty; then no server will do.

@@ -19,7 +19,6 @@ pub(super) enum Key {
     CanonicalizeHostname,
     CanonicalizeMaxDots,
     CertificateFile,
-    CheckHostIp,
     Ciphers,
     Compression,
     ConnectTimeout,
@@ -124,7 +123,6 @@ pub(super) fn meaning(keyword: &str) -> Option<Meaning> {
         | "kbdinteractiveauthentication"
         | "skeyauthentication"
         | "tisauthentication" => Set(Key::KbdInteractiveAuthentication, flag),
-        "checkhostip" => Set(Key::CheckHostIp, flag),
         "ciphers" => Set(Key::Ciphers, algorithms),
         "compression" => Set(Key::Compression, flag),
         "connectionattempts" => Set(Key::ConnectionAttempts, number),
@@ -168,12 +166,14 @@ pub(super) fn meaning(keyword: &str) -> Option<Meaning> {
 }
 
 /// Keywords of OpenSSH (9.2 to 10.x, and Debian's GSSAPI ones) that say nothing to us: forwarding, terminals,
-/// multiplexing, what is deprecated. `UpdateHostKeys` is here because we never learn keys a user did not ask about.
+/// multiplexing, what is deprecated. `UpdateHostKeys` is here because we never learn keys a user did
+/// not ask about, `CheckHostIP` because addresses say nothing in a fleet (and are not checked by `ssh` since 8.5).
 const IGNORED: &[&str] = &[
     "addkeystoagent",
     "afstokenpassing",
     "canonicalizepermittedcnames",
     "channeltimeout",
+    "checkhostip",
     "cipher",
     "clearallforwardings",
     "compressionlevel",

@@ -50,8 +50,6 @@ pub struct HostSettings {
     pub macs: AlgorithmList,
     /// Host keys.
     pub host_key_algorithms: AlgorithmList,
-    /// Signatures of certificate authorities.
-    pub ca_signature_algorithms: AlgorithmList,
     /// The fewest bits of an RSA key.
     pub required_rsa_size: u32,
     /// How host keys are judged.
@@ -79,10 +77,10 @@ pub struct HostKeySettings {
     pub global_files: Vec<PathBuf>,
     /// A file of keys that nobody may use.
     pub revoked_file: Option<PathBuf>,
+    /// Signature algorithms of certificate authorities.
+    pub ca_algorithms: AlgorithmList,
     /// Whether names are hashed when a key is recorded.
     pub hash_names: bool,
-    /// Whether addresses are checked beside names.
-    pub check_address: bool,
     /// Whether this very machine is believed without a key.
     pub trust_loopback: bool,
 }
@@ -199,7 +197,7 @@ impl Values<'_> {
             global_files: files.files(Key::GlobalKnownHostsFile, &global_files)?,
             revoked_file: files.file(Key::RevokedHostKeys)?,
             hash_names: self.flag(Key::HashKnownHosts, false),
-            check_address: self.flag(Key::CheckHostIp, false),
+            ca_algorithms: self.algorithms(Key::CaSignatureAlgorithms),
             trust_loopback: self.flag(Key::NoHostAuthenticationForLocalhost, false),
         };
         let auth = AuthSettings {
@@ -241,7 +239,6 @@ impl Values<'_> {
             ciphers: self.algorithms(Key::Ciphers),
             macs: self.algorithms(Key::Macs),
             host_key_algorithms: self.algorithms(Key::HostKeyAlgorithms),
-            ca_signature_algorithms: self.algorithms(Key::CaSignatureAlgorithms),
             required_rsa_size: self.number(Key::RequiredRsaSize, 1024),
             host_keys,
             auth,
