@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per matter.
 #![expect(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "helpers of tests may panic, and read the clock and the environment"
 )]
@@ -8,5 +9,6 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod embedded_lab;
 mod emulator;
 mod layers;
