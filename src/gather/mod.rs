@@ -6,6 +6,7 @@
 
 pub mod diff;
 mod pages;
+pub mod tree;
 mod trie;
 
 use std::cmp::Reverse;

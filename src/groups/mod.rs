@@ -3,6 +3,7 @@
 //! It answers with text: what a group's nodes are is a node-set expression, which `nodeset` evaluates.
 //! Nothing is read and nothing is run before the first question.
 
+mod answers;
 mod command;
 mod conf;
 mod defaults;
@@ -232,27 +233,21 @@ impl Resolver {
         legal(names)
     }
 
-    /// All nodes of the source, as expressions to be united; `None` if it must be put together from
+    /// All nodes of the source, as an expression; `None` if it must be put together from
     /// [`Resolver::list`] and [`Resolver::map`].
     ///
     /// # Errors
     /// When there is no such source, it fails, or it can neither say nor be asked group by group.
-    pub fn all(&self, source: Option<&str>) -> Result<Option<Vec<Arc<str>>>, Error> {
+    pub fn all(&self, source: Option<&str>) -> Result<Option<Arc<str>>, Error> {
         let (index, source) = self.source(source)?;
         if source.can(Upcall::All) {
-            return Ok(Some(vec![self.ask(index, source, Upcall::All, "")?]));
+            return Ok(Some(self.ask(index, source, Upcall::All, "")?));
         }
-        match self.mapped(index, source, Upcall::List)? {
-            Some(groups) => Ok(Some(match (source.is_file(), lookup(&groups, "all")) {
-                (true, Some(nodes)) => vec![Arc::from(nodes)],
-                _ => groups
-                    .iter()
-                    .map(|(_, nodes)| Arc::from(nodes.as_str()))
-                    .collect(),
-            })),
-            None if source.can(Upcall::Map) && source.can(Upcall::List) => Ok(None),
-            None => Err(Error::NotEnough),
+        if !(source.can(Upcall::Map) && source.can(Upcall::List)) {
+            return Err(Error::NotEnough);
         }
+        let groups = source.groups();
+        Ok(groups.and_then(|groups| lookup(groups, "all").map(Arc::from)))
     }
 
     /// The groups of a node, as the source tells them.

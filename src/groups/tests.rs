@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::nodeset::{self, Groups};
 
 /// A folder with these files and a resolver for its `groups.conf`.
 struct Site {
@@ -65,15 +66,34 @@ fn files_and_upcalls_answer() {
     assert_eq!(site.map(Some("up"), "web"), "web[1-4]");
     assert_eq!(groups.list(None).unwrap(), ["adm", "io", "empty", "all"]);
     assert_eq!(groups.list(Some("up")).unwrap(), ["web", "db"]);
-    let all = |source| {
-        let all = groups.all(source).unwrap().unwrap();
-        all.iter()
-            .map(|nodes| nodes.to_string())
-            .collect::<Vec<_>>()
+    let all = |source| groups.all(source).unwrap().map(|nodes| nodes.to_string());
+    assert_eq!(all(None).as_deref(), Some("n[0-8]"));
+    assert_eq!(all(Some("racks")), None);
+    assert_eq!(all(Some("up")).as_deref(), Some("web[1-4],db[1-2]"));
+}
+
+#[test]
+fn node_sets_ask_it() {
+    let site = site(FIXTURE);
+    let value = |text: &str| {
+        let set = nodeset::parse(text).map(|expr| nodeset::eval(&expr, &site.groups));
+        set.unwrap().unwrap().to_string()
     };
-    assert_eq!(all(None), ["n[0-8]"]);
-    assert_eq!(all(Some("racks")), ["n[0-1]", "n5"]);
-    assert_eq!(all(Some("up")), ["web[1-4],db[1-2]"]);
+    assert_eq!(value("@io"), "n[0-2]");
+    assert_eq!(value("@racks:*"), "n[0-1,5]");
+    assert_eq!(value("@@racks"), "r[1-2]");
+    assert_eq!(value("w*"), "");
+    assert_eq!(value("@up:*!@up:db"), "web[1-4]");
+    let error = nodeset::parse("@none:x").map(|expr| nodeset::eval(&expr, &site.groups));
+    assert_eq!(
+        error.unwrap().unwrap_err().to_string(),
+        "Unknown group source: \"none\""
+    );
+    let patterns = conf("[x]\nmap: echo n1\nlist: echo 'a[1-2] b'\n");
+    assert_eq!(
+        Groups::list(&patterns.groups, None).unwrap(),
+        ["a1", "a2", "b"]
+    );
 }
 
 #[test]
@@ -133,7 +153,7 @@ fn mapall_answers_for_map_and_list() {
     assert_eq!(site.map(None, "g3"), "");
     assert_eq!(site.map(None, "nog"), "");
     assert_eq!(site.groups.list(None).unwrap(), ["g1", "g2", "g3"]);
-    assert_eq!(site.groups.all(None).unwrap().unwrap().len(), 3);
+    assert_eq!(site.groups.all(None), Ok(None));
     let runs = fs::read_to_string(site.dir.path().join("runs")).unwrap();
     assert_eq!(runs, "run\n");
 }

@@ -125,6 +125,8 @@ pub enum GroupError {
     IllegalCharacter(String),
     /// The configuration of the sources is not valid.
     Config(String),
+    /// A file that is not in the dialect it should be in: the whole message.
+    File(String),
     /// Anything else.
     Other(String),
 }
@@ -148,6 +150,7 @@ impl fmt::Display for GroupError {
                 write!(f, "Illegal group character: \"{character}\"")
             }
             Self::Config(message) => write!(f, "Group resolver error: {message}"),
+            Self::File(message) => f.write_str(message),
             Self::Other(message) => write!(f, "External error: {message}"),
         }
     }

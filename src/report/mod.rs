@@ -1,5 +1,6 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
+pub mod classic;
 pub mod gathered;
 pub mod json;
 pub mod lines;
