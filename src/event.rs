@@ -86,6 +86,16 @@ impl Outcome {
         Self::Failed(Failure::new(code, message))
     }
 
+    /// What kind of failure it is; `None` for success.
+    #[must_use]
+    pub fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::Exited { status: 0 } => None,
+            Self::Exited { .. } | Self::Killed { .. } => Some(FailureClass::Command),
+            Self::Failed(failure) => Some(failure.code.class()),
+        }
+    }
+
     /// The number shown as the node's status: the exit status, 128 + n for a signal that has a
     /// well-known number (128 otherwise), 255 for a failure (as `ssh` has it), 124 for a time limit.
     #[must_use]
@@ -232,6 +242,22 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+impl Summary {
+    /// How many nodes failed (their command, or what we asked of them), and how many were not reached.
+    #[must_use]
+    pub fn failures(&self) -> (usize, usize) {
+        self.outcomes
+            .iter()
+            .fold((0, 0), |(failed, unreached), (_, outcome)| {
+                match outcome.class() {
+                    None => (failed, unreached),
+                    Some(FailureClass::Unreached) => (failed, unreached + 1),
+                    Some(FailureClass::Command | FailureClass::Guarded) => (failed + 1, unreached),
+                }
+            })
+    }
+}
+
 /// What a failure means for the exit code of the native front-end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureClass {
@@ -273,6 +299,8 @@ pub struct Summary {
 pub enum Ending {
     /// Somebody asked, with a signal.
     Stopped,
+    /// More nodes failed than the plan tolerates, or a gate between batches did not open; the reason in words.
+    Threshold(String),
     /// The limit of the whole run passed.
     Deadline,
     /// Our own output could not be written.

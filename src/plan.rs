@@ -20,6 +20,8 @@ pub struct Plan {
     pub fanout: NonZeroUsize,
     /// The time limits.
     pub limits: Limits,
+    /// What is done about nodes that fail.
+    pub tolerance: Tolerance,
 }
 
 impl Plan {
@@ -34,6 +36,7 @@ impl Plan {
             selected,
             fanout,
             limits,
+            tolerance: Tolerance::default(),
         }
     }
 
@@ -42,6 +45,17 @@ impl Plan {
     pub fn name(&self, node: NodeId) -> &NodeName {
         &self.nodes[node.index()]
     }
+}
+
+/// What is done about nodes that fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tolerance {
+    /// How often a connection that failed is tried again; what was begun on a node never is.
+    pub retries: u32,
+    /// Once more nodes than this have failed, no further node is begun.
+    pub failed: Option<usize>,
+    /// The same for nodes that could not be reached or did not finish in time.
+    pub unreached: Option<usize>,
 }
 
 /// Time limits; `None` is no limit.

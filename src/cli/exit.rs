@@ -21,6 +21,7 @@ pub(super) fn code(summary: &Summary, statuses: Statuses, signal: Option<u8>) ->
     match &summary.ending {
         Some(Ending::Stopped) => return signal.map_or(130, |signal| 128 + signal),
         Some(Ending::Deadline) => return 124,
+        Some(Ending::Threshold(_)) => return 4,
         Some(Ending::OutputLost(error)) => return lost_output(error),
         None => {}
     }

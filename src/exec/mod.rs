@@ -3,6 +3,7 @@
 //! Three promises hold everything else up: every node of the plan gets exactly one `Finished`, even one
 //! that never started; no event of a node follows it; the bytes of one stream of one node keep their order.
 
+pub mod batch;
 pub mod pool;
 mod worker;
 
@@ -14,8 +15,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::event::{Ending, ErrorCode, Event, Failure, NodeId, Outcome, Stop, Summary};
-use crate::plan::Plan;
+use crate::event::{
+    Ending, ErrorCode, Event, Failure, FailureClass, NodeId, Outcome, Stop, Summary,
+};
+use crate::plan::{Plan, Tolerance};
 use crate::report::Reporter;
 use crate::transport::{BoxFuture, Transport};
 use crate::work::Work;
@@ -68,6 +71,9 @@ pub async fn dispatch(
         state: vec![State::Waiting; plan.nodes.len()],
         summary: Summary::default(),
         kill_at: None,
+        tolerance: plan.tolerance,
+        failed: 0,
+        unreached: 0,
     };
     let mut waiting = plan.selected.iter().copied();
     let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
@@ -139,6 +145,9 @@ struct Run<'a> {
     state: Vec<State>,
     summary: Summary,
     kill_at: Option<Instant>,
+    tolerance: Tolerance,
+    failed: usize,
+    unreached: usize,
 }
 
 impl Run<'_> {
@@ -146,12 +155,15 @@ impl Run<'_> {
         *self.stop.borrow()
     }
 
-    /// Raises the level of stopping; the first reason is the one that is kept.
+    /// Raises the level of stopping. The first reason is the one that is kept, unless it only kept further
+    /// nodes from being begun.
     fn ask(&mut self, level: Stop, ending: Ending) {
         if level <= self.level() {
             return;
         }
-        self.summary.ending.get_or_insert(ending);
+        if matches!(self.summary.ending, None | Some(Ending::Threshold(_))) {
+            self.summary.ending = Some(ending);
+        }
         self.summary.stop = level;
         self.stop.send_replace(level);
         if level == Stop::Terminate {
@@ -171,10 +183,20 @@ impl Run<'_> {
         if let Event::Finished { node, outcome, .. } = &mut event {
             self.state[node.index()] = State::Finished;
             self.open -= 1;
-            self.blame_deadline(outcome);
+            self.blame_ending(outcome);
+            match outcome.class() {
+                None => {}
+                Some(FailureClass::Unreached) => self.unreached += 1,
+                Some(FailureClass::Command | FailureClass::Guarded) => self.failed += 1,
+            }
             self.summary.outcomes.push((*node, outcome.clone()));
         }
         self.write(|reporter| reporter.event(&event));
+        if self.level() == Stop::No
+            && let Some(reason) = self.too_many()
+        {
+            self.ask(Stop::Drain, Ending::Threshold(reason));
+        }
     }
 
     /// Gives an outcome to a node that has none, because the run was stopped.
@@ -191,14 +213,37 @@ impl Run<'_> {
         });
     }
 
-    /// A node stopped because time was up says so.
-    fn blame_deadline(&self, outcome: &mut Outcome) {
-        if let (Some(Ending::Deadline), Outcome::Failed(Failure { code, message })) =
-            (&self.summary.ending, outcome)
-            && *code == ErrorCode::Stopped
-        {
-            *code = ErrorCode::Deadline;
-            *message = format!("deadline passed: {message}");
+    /// Why no further node is begun, once more have failed than the plan tolerates.
+    fn too_many(&self) -> Option<String> {
+        let beyond = |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count > limit);
+        if beyond(self.failed, self.tolerance.failed) {
+            Some(format!("failures on {} of the nodes", self.failed))
+        } else if beyond(self.unreached, self.tolerance.unreached) {
+            Some(format!(
+                "{} of the nodes could not be reached",
+                self.unreached
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// A node that was stopped says why.
+    fn blame_ending(&self, outcome: &mut Outcome) {
+        let Outcome::Failed(Failure {
+            code: code @ ErrorCode::Stopped,
+            message,
+        }) = outcome
+        else {
+            return;
+        };
+        match &self.summary.ending {
+            Some(Ending::Deadline) => {
+                *code = ErrorCode::Deadline;
+                *message = format!("deadline passed: {message}");
+            }
+            Some(Ending::Threshold(reason)) => *message = format!("{reason}: {message}"),
+            Some(Ending::Stopped | Ending::OutputLost(_)) | None => {}
         }
     }
 

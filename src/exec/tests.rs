@@ -281,6 +281,106 @@ async fn a_pool_keeps_sessions_between_dispatches() {
     assert_eq!(sim.open(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn more_failures_than_tolerated_begin_no_further_node() {
+    let sim = Sim::new().every(Script::new().wait(SECOND).exit(1));
+    let names: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut plan = plan(&names, 4, Limits::default());
+    plan.tolerance.failed = Some(2);
+    let mut recorder = Recorder::default();
+    let summary = run(&plan, &sim, &[], &mut recorder).await;
+    assert!(
+        matches!(&summary.ending, Some(Ending::Threshold(reason)) if reason == "failures on 3 of the nodes")
+    );
+    assert_eq!(recorder.finished.len(), 20);
+    assert!(sim.connections() <= 8, "those at work end, no other begins");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_connection_is_tried_again_only_when_asked() {
+    let sim = Sim::new().every(Script::unreachable(ErrorCode::Refused, "refused"));
+    let mut plan = plan(&["a"], 4, Limits::default());
+    run(&plan, &sim, &[], &mut Recorder::default()).await;
+    assert_eq!(sim.connections(), 1);
+    plan.tolerance.retries = 3;
+    run(&plan, &sim, &[], &mut Recorder::default()).await;
+    assert_eq!(sim.connections(), 1 + 4);
+}
+
+/// Opens once.
+struct OnceOnly(std::sync::atomic::AtomicUsize);
+
+impl super::batch::Gate for OnceOnly {
+    fn pass<'a>(
+        &'a self,
+        so_far: &'a Summary,
+    ) -> crate::transport::BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let asked = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if asked == 0 {
+                Ok(())
+            } else {
+                Err(format!("gate closed after {}", so_far.outcomes.len()))
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_wait_for_the_gate() {
+    use super::batch::{Batches, dispatch_batches};
+    let sim = Sim::new().every(Script::new().wait(SECOND));
+    let names: Vec<String> = (0..10).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let plan = plan(&names, 64, Limits::default());
+    let work = Run {
+        command: Command::default(),
+    };
+    let means = Means {
+        transport: &sim,
+        work: &work,
+        pool: None,
+    };
+    let (_sender, mut stops) = mpsc::channel(1);
+    let begun = tokio::time::Instant::now();
+    let open = Batches {
+        sizes: &[1, 4],
+        pause: SECOND * 10,
+        gate: None,
+    };
+    let mut recorder = Recorder::default();
+    let summary = dispatch_batches(&plan, open, means, &mut stops, &mut recorder).await;
+    assert_eq!(summary.outcomes.len(), 10);
+    assert_eq!(
+        begun.elapsed(),
+        SECOND * 34,
+        "batches of 1, 4, 4 and 1, and three pauses"
+    );
+    assert_eq!(sim.most_open(), 4);
+
+    let gate = OnceOnly(std::sync::atomic::AtomicUsize::new(0));
+    let gated = Batches {
+        sizes: &[1, 4],
+        pause: Duration::ZERO,
+        gate: Some(&gate),
+    };
+    let mut recorder = Recorder::default();
+    let summary = dispatch_batches(&plan, gated, means, &mut stops, &mut recorder).await;
+    assert_eq!(recorder.finished.len(), 10);
+    assert_eq!(
+        recorder
+            .finished
+            .values()
+            .filter(|outcome| **outcome == Outcome::OK)
+            .count(),
+        5
+    );
+    assert!(
+        matches!(&summary.ending, Some(Ending::Threshold(reason)) if reason == "gate closed after 5")
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

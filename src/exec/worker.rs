@@ -85,12 +85,13 @@ impl<'a> Worker<'a> {
         if let Some(session) = self.means.pool.and_then(|pool| pool.take(self.node)) {
             return Ok(session);
         }
+        let connecting = connect(self.plan, self.means, self.node);
         tokio::select! {
             biased;
             () = self.io.stopped(Stop::Terminate) => {
                 Err(Failure::new(ErrorCode::Stopped, "stopped while connecting; nothing was run"))
             }
-            connected = self.means.transport.connect(self.plan.name(self.node), &self.plan.limits) => connected,
+            connected = connecting => connected,
         }
     }
 
@@ -112,6 +113,22 @@ impl<'a> Worker<'a> {
             ),
         }
     }
+}
+
+/// Connects, again and again if the plan says so: nothing has been run yet.
+async fn connect(plan: &Plan, means: Means<'_>, node: NodeId) -> Result<Box<dyn Session>, Failure> {
+    let mut pause = Duration::from_secs(1);
+    for _ in 0..plan.tolerance.retries {
+        match means.transport.connect(plan.name(node), &plan.limits).await {
+            // Asking again with the same keys, or for the same wrong key of the host, does not help.
+            Err(failure) if !matches!(failure.code, ErrorCode::Auth | ErrorCode::HostKey) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(30));
+            }
+            done => return done,
+        }
+    }
+    means.transport.connect(plan.name(node), &plan.limits).await
 }
 
 /// Ends when the limit has passed, and says which it was.

@@ -235,6 +235,7 @@ fn totals(summary: &Summary) -> Value {
         None => "complete",
         Some(Ending::Stopped) => "stopped",
         Some(Ending::Deadline) => "deadline",
+        Some(Ending::Threshold(_)) => "threshold",
         Some(Ending::OutputLost(_)) => "output_lost",
     };
     json!({
