@@ -232,6 +232,8 @@ error_codes! {
     Verify = "E_VERIFY", Command;
     /// The wait of drain or enable ran out.
     Wait = "E_WAIT", Command;
+    /// Nothing was begun on the node, because of what was found on another.
+    NotBegun = "E_NOT_BEGUN", Command;
     /// The capacity guard refused.
     Guard = "E_GUARD", Guarded;
 }

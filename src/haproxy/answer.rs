@@ -73,6 +73,32 @@ pub fn accepted(answer: &[u8]) -> Result<(), AnswerError> {
     }
 }
 
+/// The answers to the commands of one line, each with the empty line that ends it. The last part is the
+/// rest, whole or not.
+///
+/// # Errors
+/// When nothing came at all.
+pub fn parts<const N: usize>(answer: &[u8]) -> Result<[&[u8]; N], AnswerError> {
+    if answer.is_empty() {
+        return Err(AnswerError::Empty);
+    }
+    let mut parts: [&[u8]; N] = [&[]; N];
+    let mut rest = answer;
+    for (number, part) in parts.iter_mut().enumerate() {
+        let end = if number + 1 == N {
+            rest.len()
+        } else {
+            match rest.windows(2).position(|two| two == b"\n\n") {
+                Some(at) => at + 2,
+                // An answer of another kind, such as a refusal: its own parser says what is wrong.
+                None => rest.len(),
+            }
+        };
+        (*part, rest) = rest.split_at(end);
+    }
+    Ok(parts)
+}
+
 /// The lines of a table: everything before the empty line that ends the answer.
 fn table(text: &str, looks_right: impl Fn(&str) -> bool) -> Result<&str, AnswerError> {
     if !looks_right(text) {
@@ -352,6 +378,23 @@ mod tests {
         for end in 0..INFO.len() {
             assert!(info(&INFO[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn answers_to_one_line_are_parted() {
+        let [one, two, three] = parts(b"admin\n\nName: x\n\n1\n# be_id\n\n").unwrap();
+        assert_eq!(
+            (one, two, three),
+            (
+                &b"admin\n\n"[..],
+                &b"Name: x\n\n"[..],
+                &b"1\n# be_id\n\n"[..]
+            )
+        );
+        let [one, two] = parts(b"Permission denied\n\n").unwrap();
+        assert_eq!(level(one), Err(AnswerError::Permission));
+        assert_eq!(info(two), Err(AnswerError::Empty));
+        assert_eq!(parts::<2>(b""), Err(AnswerError::Empty));
     }
 
     #[test]

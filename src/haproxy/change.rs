@@ -3,11 +3,11 @@
 
 use std::fmt::Write;
 
-use super::answer::{Info, Level};
+use super::answer::{self, AnswerError, Info, Level};
 use super::command::{Command, Weight};
 use super::guard::{self, Emptied};
 use super::name::ServerName;
-use super::stat::Counters;
+use super::stat::{self, Counters};
 use super::state::{AdminWord, Server};
 
 /// What servers shall be made.
@@ -33,6 +33,20 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Reads the answer to [`Command::Reading`].
+    ///
+    /// # Errors
+    /// When a part of it is anything else or not whole.
+    pub fn parse(answer: &[u8]) -> Result<Self, AnswerError> {
+        let [level, info, servers, counters] = answer::parts(answer)?;
+        Ok(Self {
+            level: answer::level(level)?,
+            info: answer::info(info)?,
+            servers: answer::servers(servers)?,
+            counters: stat::rows(counters)?,
+        })
+    }
+
     /// The server of that name.
     #[must_use]
     pub fn server(&self, name: &ServerName) -> Option<&Server> {
@@ -154,21 +168,15 @@ impl Wanted {
     }
 }
 
-/// The commands that give a server back the state and weight it had.
+/// The command that gives a server back the state or weight it had.
 #[must_use]
-pub fn undo(wanted: Wanted, before: &Server) -> Vec<Command> {
+pub fn undo(wanted: Wanted, before: &Server) -> Command {
     match wanted {
-        Wanted::State(_) => vec![Command::SetState(
-            before.name.clone(),
-            before.admin.forced(),
-        )],
+        Wanted::State(_) => Command::SetState(before.name.clone(), before.admin.forced()),
         Wanted::Weight(_) => {
             // HAProxy itself takes no weight above 256.
             let weight = u16::try_from(before.weight).unwrap_or(256);
-            vec![Command::SetWeight(
-                before.name.clone(),
-                Weight::Absolute(weight),
-            )]
+            Command::SetWeight(before.name.clone(), Weight::Absolute(weight))
         }
     }
 }
@@ -177,7 +185,6 @@ pub fn undo(wanted: Wanted, before: &Server) -> Vec<Command> {
 mod tests {
     use super::*;
     use crate::haproxy::state::AdminState;
-    use crate::haproxy::{answer, stat};
 
     fn server(op: u32, admin: u32, weight: u32) -> Server {
         Server {
@@ -317,12 +324,12 @@ mod tests {
             "ldap: b/s: STOPPED/MAINT, unchanged\n"
         );
         assert_eq!(
-            undo(MAINT, &before)[0].to_string(),
+            undo(MAINT, &before).to_string(),
             "set server b/s state drain"
         );
         let weight = Wanted::Weight(Weight::Absolute(0));
         assert_eq!(
-            undo(weight, &before)[0].to_string(),
+            undo(weight, &before).to_string(),
             "set server b/s weight 10"
         );
         assert_eq!(

@@ -10,16 +10,14 @@ use super::state::AdminWord;
 /// A command that hash sends by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// What this connection may do.
-    ShowLevel,
+    /// The process and the states of all servers, in one line; see [`super::answer::parts`].
+    Overview,
+    /// All that a change must know, in one line: level, process, states, counters of backends and servers.
+    Reading,
     /// The process: its id, age and version.
     ShowInfo,
-    /// The states of all servers.
-    ShowServersState,
-    /// Counters of all backends and servers.
-    ShowStat,
     /// Counters of everything.
-    ShowStatAll,
+    ShowStat,
     /// The open sessions.
     ShowSessions,
     /// The workers, asked of the master.
@@ -37,12 +35,13 @@ pub enum Command {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ShowLevel => f.write_str("show cli level"),
+            Self::Overview => f.write_str("show info;show servers state"),
+            // All three arguments of `show stat`: HAProxy ignores a lone one and prints everything.
+            Self::Reading => {
+                f.write_str("show cli level;show info;show servers state;show stat -1 6 -1")
+            }
             Self::ShowInfo => f.write_str("show info"),
-            Self::ShowServersState => f.write_str("show servers state"),
-            // All three arguments: HAProxy ignores a lone one and prints everything.
-            Self::ShowStat => f.write_str("show stat -1 6 -1"),
-            Self::ShowStatAll => f.write_str("show stat"),
+            Self::ShowStat => f.write_str("show stat"),
             Self::ShowSessions => f.write_str("show sess"),
             Self::ShowProcesses => f.write_str("show proc"),
             Self::SetState(server, word) => {
@@ -206,7 +205,7 @@ mod tests {
                 Command::ShutdownSessions(server),
                 "shutdown sessions server http/http-svc1",
             ),
-            (Command::ShowStat, "show stat -1 6 -1"),
+            (Command::Overview, "show info;show servers state"),
         ] {
             assert_eq!(command.to_string(), text);
         }

@@ -8,5 +8,6 @@ pub mod command;
 pub mod guard;
 pub mod listing;
 pub mod name;
+pub mod select;
 pub mod stat;
 pub mod state;

@@ -1,5 +1,6 @@
 //! What can be done on a node once it is reached: one file per kind of work.
 
+pub mod haproxy;
 pub mod ping;
 pub mod run;
 
