@@ -15,6 +15,7 @@ use super::targets;
 use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
 use crate::exec::{Means, dispatch};
+use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
@@ -53,6 +54,8 @@ pub struct Fleet {
     pub transport: Box<dyn Transport>,
     /// The async runtime, with the signals it listens to.
     pub engine: Engine,
+    /// The nodes themselves, with `--lab`.
+    pub lab: Option<Lab>,
 }
 
 /// The async runtime of a run.
@@ -63,7 +66,10 @@ pub struct Engine {
 
 impl Engine {
     /// One thread: it serves a thousand nodes a second, and costs less per node than several.
-    fn start() -> Result<Self, CliError> {
+    ///
+    /// # Errors
+    /// When the system refuses what it is made of.
+    pub fn start() -> Result<Self, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -166,12 +172,18 @@ impl<'a> Context<'a> {
         let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
         let plan = Plan::all(names, self.fanout()?, self.limits()?);
         let engine = Engine::start()?;
+        let lab = if self.targets.lab {
+            Some(super::verb::lab::for_run(&nodes, self)?)
+        } else {
+            None
+        };
         let transport = self.transport()?;
         Ok(Fleet {
             nodes,
             plan,
             transport,
             engine,
+            lab,
         })
     }
 

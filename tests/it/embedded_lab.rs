@@ -1,12 +1,61 @@
 //! The lab serves clients that were not made for it: OpenSSH's `ssh` and `async-ssh2-tokio`.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
 use async_ssh2_tokio::client::{AuthMethod, Client, ServerCheckMethod};
 use hapsh::lab::{Fault, Lab, LabOptions, USER};
 use hapsh::plan::NodeName;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::lab::Hash;
+
+/// A lab in a process of its own: `hash lab`. Asked to end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct LabProcess {
+    child: Child,
+    _home: TempDir,
+    /// What it said when all nodes listened.
+    pub(crate) ready: serde_json::Value,
+}
+
+impl LabProcess {
+    pub(crate) fn start(words: &[&str]) -> Self {
+        let words = [&["lab", "--json"], words].concat();
+        let (mut command, home) = Hash::new(words).into_command();
+        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line).expect("the lab says where it is");
+        Self {
+            child,
+            _home: home,
+            ready,
+        }
+    }
+
+    pub(crate) fn ssh_config(&self) -> &str {
+        self.ready["ssh_config"].as_str().unwrap()
+    }
+
+    /// Asks it to end and says how it did.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        let pid = Pid::from_child(&self.child);
+        // It may have ended already.
+        let _ = kill_process(pid, Signal::INT);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for LabProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 fn names(count: usize) -> Vec<NodeName> {
     (1..=count).map(|n| format!("lb{n}").into()).collect()
@@ -249,4 +298,47 @@ fn a_lab_that_cannot_be_is_refused() {
         error(stranger),
         "hang is asked for lb9, which is not in the lab"
     );
+}
+
+#[test]
+fn hash_lab_serves_until_it_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ready");
+    let file = file.to_str().unwrap();
+    let mut lab =
+        LabProcess::start(&["-w", "n[1-3]", "--fault", "refuse=n3", "--ready-file", file]);
+    assert_eq!(lab.ready["schema"], "hash-lab/1");
+    assert_eq!(
+        (&lab.ready["nodes"], &lab.ready["count"]),
+        (&"n[1-3]".into(), &3.into())
+    );
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(told, lab.ready);
+    if have_ssh() {
+        let mut ssh = Command::new("ssh");
+        let output = ssh
+            .args(["-F", lab.ssh_config(), "n2", "hostname"])
+            .output();
+        assert_eq!(output.unwrap().stdout, b"n2\n");
+    }
+    let config = lab.ssh_config().to_owned();
+    assert!(Path::new(&config).exists());
+    assert_eq!(lab.end(), Some(0));
+    assert!(!Path::new(&config).exists());
+}
+
+#[test]
+fn hash_lab_says_what_it_cannot_do() {
+    for (words, message) in [
+        (
+            ["lab", "--fault", "hang=lb9"],
+            "hang is asked for lb9, which is not in the lab",
+        ),
+        (["lab", "--fault", "hung=lb1"], "unknown fault `hung`"),
+        (["lab", "-w", "lb[1"], "bad node set"),
+    ] {
+        let ran = Hash::new(words).run();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(64), ""), "{ran}");
+        assert!(ran.stderr.contains(message), "{ran}");
+    }
 }

@@ -64,6 +64,8 @@ enum Verb {
     Run(verb::run::RunArgs),
     /// See which nodes can be reached and logged in to
     Ping(verb::ping::PingArgs),
+    /// Keep the embedded lab up, for other programs
+    Lab(verb::lab::LabArgs),
     /// Show the configuration in force
     Config(verb::config::ConfigArgs),
 }
@@ -111,6 +113,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         )),
         Some(Verb::Run(args)) => verb::run::run(&args, &mut context),
         Some(Verb::Ping(args)) => verb::ping::run(&args, &mut context),
+        Some(Verb::Lab(args)) => verb::lab::run(&args, &mut context),
         Some(Verb::Config(args)) => verb::config::run(&args, &mut context),
         None if command.is_empty() => Err(context.no_verb()),
         None => verb::run::run(&verb::run::RunArgs { command }, &mut context),

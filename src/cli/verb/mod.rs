@@ -1,5 +1,6 @@
 //! The verbs of `hash`: one file each, with its arguments and what it does.
 
 pub mod config;
+pub mod lab;
 pub mod ping;
 pub mod run;
