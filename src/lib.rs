@@ -6,7 +6,7 @@
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
 //!    [`event`], [`plan`], [`nodeset`], [`gather`], [`haproxy`], [`service`], [`ini`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
-//!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`].
+//!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
 //!    of the faces. [`exec`] runs a plan, [`work`] holds what can be done on a node.
 //! 4. **lab**: a fleet inside the process; knows core only. [`lab`].
@@ -22,6 +22,7 @@ pub mod service;
 
 pub mod config;
 pub mod groups;
+pub mod prompt;
 pub mod report;
 pub mod terminal;
 pub mod transport;

@@ -12,3 +12,4 @@ mod lab;
 mod embedded_lab;
 mod emulator;
 mod layers;
+mod ssh;

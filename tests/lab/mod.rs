@@ -433,7 +433,8 @@ impl Lab {
 }
 
 impl Builder {
-    fn without_haproxy(mut self) -> Self {
+    /// No HAProxy at all, for tests about SSH.
+    pub(crate) fn without_haproxy(mut self) -> Self {
         self.haproxy = false;
         self
     }

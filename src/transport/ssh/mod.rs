@@ -1,5 +1,201 @@
-//! The native SSH transport.
+//! The native SSH transport: in this process, over russh.
+//!
+//! Everything that is equal for all nodes (configuration, keys, agent, host keys, answers of the person at the
+//! terminal) lives in one [`Shared`] and is read once, when the first node needs it.
+//!
+//! ```text
+//! resolve (user_config) -> gate -> stream (TCP | hop | command) -> guard -> handshake (host_keys) -> auth -> session
+//! ```
 
+mod agent;
+mod algorithms;
+mod auth;
+mod clock;
+mod connect;
+mod errors;
+mod gate;
+mod guard;
 pub mod host_keys;
+mod jump;
+mod keys;
+mod open;
 mod pattern;
+mod person;
+mod proxy;
+mod session;
+mod target;
+mod trust;
 pub mod user_config;
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use crate::event::{ErrorCode, Failure};
+use crate::plan::{Limits, NodeName};
+use crate::prompt::Prompter;
+use crate::transport::{BoxFuture, Session, Transport};
+use algorithms::Configs;
+use gate::Gates;
+use host_keys::{HostKeys, KnownHosts};
+use jump::Hops;
+use keys::KeyRing;
+use open::Unforwarded;
+pub use open::Via;
+use person::Person;
+use session::NodeSession;
+use target::{Route, Target};
+use user_config::{Facts, Hop, HostSettings, Options, Proxy, UserConfig};
+
+/// What the command line says about SSH. Identity files, hops and the like are `-o` options.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The facts the configuration is resolved with.
+    pub facts: Facts,
+    /// Files (`-F`) and options (`-o`).
+    pub options: Options,
+    /// Whom to log in as (`-l`).
+    pub user: Option<String>,
+    /// How sockets on the nodes are reached.
+    pub via: Via,
+}
+
+/// The native transport. Cheap to make: nothing is read before the first node is connected.
+#[derive(Debug)]
+pub struct Native {
+    shared: Arc<Shared>,
+}
+
+impl Native {
+    /// A transport with these settings; `prompter` is who can be asked for secrets.
+    #[must_use]
+    pub fn new(settings: Settings, prompter: Arc<dyn Prompter>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                person: Person::new(prompter),
+                config: OnceCell::new(),
+                configs: Configs::default(),
+                known: Arc::default(),
+                known_read: OnceCell::new(),
+                keys: KeyRing::default(),
+                gates: Gates::default(),
+                hops: Hops::default(),
+                unforwarded: Unforwarded::default(),
+            }),
+        }
+    }
+}
+
+impl Transport for Native {
+    fn connect<'a>(
+        &'a self,
+        node: &'a NodeName,
+        limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
+        Box::pin(async move {
+            let shared = &self.shared;
+            let hop = Hop {
+                user: shared.settings.user.clone(),
+                host: node.to_string(),
+                port: None,
+            };
+            let settings = shared.settings(&hop).await?;
+            let route = match &settings.proxy {
+                Proxy::Direct => Route::Direct,
+                Proxy::Command(command) => Route::Command(command.clone()),
+                Proxy::Jump(hops) => Route::Jump(shared.way(hops).await?),
+            };
+            let target = shared.target(node.clone(), settings, route).await?;
+            let connection = connect::connect(shared, Arc::new(target), limits).await?;
+            let session: Box<dyn Session> = Box::new(NodeSession {
+                shared: Arc::clone(shared),
+                connection,
+            });
+            Ok(session)
+        })
+    }
+}
+
+/// What all nodes share.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    person: Person,
+    config: OnceCell<Result<Arc<UserConfig>, Failure>>,
+    configs: Configs,
+    known: Arc<KnownHosts>,
+    known_read: OnceCell<()>,
+    keys: KeyRing,
+    gates: Gates,
+    hops: Hops,
+    unforwarded: Unforwarded,
+}
+
+impl Shared {
+    async fn config(&self) -> Result<&Arc<UserConfig>, Failure> {
+        let load = || async {
+            let facts = self.settings.facts.clone();
+            let options = self.settings.options.clone();
+            off_loop(move || UserConfig::load(facts, &options))
+                .await?
+                .map(Arc::new)
+                .map_err(|error| config_failure(&error))
+        };
+        let loaded = self.config.get_or_init(load).await;
+        loaded.as_ref().map_err(Clone::clone)
+    }
+
+    /// What the configuration says about a host.
+    async fn settings(&self, hop: &Hop) -> Result<HostSettings, Failure> {
+        let config = self.config().await?;
+        config
+            .resolve(&hop.host, hop.user.as_deref(), hop.port)
+            .map_err(|error| config_failure(&error))
+    }
+
+    async fn target(
+        &self,
+        node: NodeName,
+        settings: HostSettings,
+        route: Route,
+    ) -> Result<Target, Failure> {
+        let host_keys = self.host_keys(&settings).await?;
+        let around = (&self.settings.facts, &self.configs);
+        Target::new(node, settings, route, host_keys, around)
+    }
+
+    /// What is known of a host's keys. The files are read off the loop for the first host; the others find them read.
+    async fn host_keys(&self, settings: &HostSettings) -> Result<HostKeys, Failure> {
+        let read = || {
+            let known = Arc::clone(&self.known);
+            let settings = settings.clone();
+            let look = move || known.host(&settings.host_keys, &settings.host, settings.port);
+            async { off_loop(look).await.map(drop) }
+        };
+        self.known_read.get_or_try_init(read).await?;
+        let settings = (&settings.host_keys, &settings.host, settings.port);
+        Ok(self.known.host(settings.0, settings.1, settings.2))
+    }
+
+    /// The user's shell, for commands of the configuration.
+    fn shell(&self) -> &str {
+        let shell = self.settings.facts.env.get("SHELL");
+        shell
+            .filter(|shell| !shell.is_empty())
+            .map_or("/bin/sh", String::as_str)
+    }
+}
+
+fn config_failure(error: &user_config::ConfigError) -> Failure {
+    Failure::new(ErrorCode::Connect, format!("SSH configuration: {error}"))
+}
+
+/// Runs what blocks off the loop.
+async fn off_loop<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(ErrorCode::Connect, error.to_string()))
+}

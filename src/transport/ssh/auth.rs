@@ -1,0 +1,546 @@
+//! Logging in: the methods in the configured order, until the server is content or nothing is left to try.
+
+use std::sync::Arc;
+
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::Encode as _;
+use russh::keys::ssh_key::Signature;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
+use russh::{MethodKind, MethodSet, SendError, Signer};
+
+use super::clock::{Elapsed, Left};
+use super::connect::Handler;
+use super::errors::{self, printable};
+use super::guard::Link;
+use super::keys::{Identities, Identity, KeyRing, KeySigner, Proof};
+use super::person::{Person, Typed};
+use super::target::Target;
+use crate::event::{ErrorCode, Failure};
+use crate::prompt::Echo;
+
+/// A server that wants more methods after one another than this is playing with us.
+const ROUNDS: usize = 8;
+
+/// So many rounds of questions may one keyboard-interactive exchange have.
+const QUESTIONS: usize = 16;
+
+/// One login.
+pub(super) struct Login<'a> {
+    pub(super) handle: &'a mut Handle<Handler>,
+    pub(super) target: &'a Target,
+    pub(super) link: &'a Link,
+    pub(super) keys: &'a KeyRing,
+    pub(super) person: &'a Person,
+    pub(super) left: Left,
+}
+
+/// What a method came to.
+enum Step {
+    Done,
+    /// The server took it and wants more.
+    Partial(MethodSet),
+    /// Not accepted, or nothing to try; what the server would take instead, if it said so.
+    Next,
+}
+
+/// What was tried so far.
+#[derive(Default)]
+struct Tried {
+    /// What the server would take, once it said so.
+    offered: Option<MethodSet>,
+    names: Vec<String>,
+    problems: Vec<String>,
+    keys: Vec<usize>,
+    /// Secrets this node did not take.
+    refused: Vec<Given>,
+}
+
+impl Tried {
+    fn allows(&self, method: MethodKind) -> bool {
+        self.offered
+            .as_ref()
+            .is_none_or(|offered| offered.contains(&method))
+    }
+
+    /// The last secret of that name this node did not take.
+    fn refused(&self, name: &str) -> Option<&Typed> {
+        let mut last_first = self.refused.iter().rev();
+        last_first
+            .find(|(known, _)| known == name)
+            .map(|(_, typed)| typed)
+    }
+}
+
+impl Login<'_> {
+    /// Logs in.
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let identities = if self.target.methods.contains(&MethodKind::PublicKey) {
+            self.keys.identities(&self.target.keys, self.person).await
+        } else {
+            Arc::default()
+        };
+        let mut tried = Tried::default();
+        if identities.list.is_empty() {
+            // There is nothing better to begin with, and the answer says what the server takes.
+            let user = self.target.settings.user.as_str();
+            let none = self.handle.authenticate_none(user);
+            let answer = self.left.spend(&self.person.asking, none).await;
+            match self.step(answer, &mut tried)? {
+                Step::Done => return Ok(()),
+                Step::Partial(_) | Step::Next => {}
+            }
+        }
+        'rounds: for _ in 0..ROUNDS {
+            for method in &self.target.methods {
+                if !tried.allows(*method) {
+                    continue;
+                }
+                let step = match method {
+                    MethodKind::PublicKey => self.public_key(&identities, &mut tried).await?,
+                    MethodKind::KeyboardInteractive => self.interactive(&mut tried).await?,
+                    MethodKind::Password => self.password(&mut tried).await?,
+                    MethodKind::None | MethodKind::HostBased | MethodKind::GssapiWithMic => {
+                        Step::Next
+                    }
+                };
+                match step {
+                    Step::Done => return Ok(()),
+                    Step::Partial(methods) => {
+                        tried.offered = Some(methods);
+                        continue 'rounds;
+                    }
+                    Step::Next => {}
+                }
+            }
+            break;
+        }
+        Err(denied(&self.target.settings.user, &tried, &identities))
+    }
+
+    async fn public_key(
+        &mut self,
+        identities: &Identities,
+        tried: &mut Tried,
+    ) -> Result<Step, Failure> {
+        let mut rsa_hash = None;
+        for (at, identity) in identities.in_order() {
+            if tried.keys.contains(&at) {
+                continue;
+            }
+            let hash = if identity.proof.is_rsa() {
+                match rsa_hash {
+                    Some(hash) => hash,
+                    None => *rsa_hash.insert(self.rsa_hash().await?),
+                }
+            } else {
+                None
+            };
+            if identity.proof.is_rsa() && hash.is_none() {
+                let text = format!("{}: the server takes RSA with SHA-1 only", identity.label);
+                tried.problems.push(text);
+                continue;
+            }
+            if !accepted(self.target, identity, hash) {
+                let text = format!("{}: not in PubkeyAcceptedAlgorithms", identity.label);
+                tried.problems.push(text);
+                continue;
+            }
+            tried.keys.push(at);
+            tried.names.push(identity.label.clone());
+            let step = self.offer(identity, hash, tried).await?;
+            match step {
+                Step::Next => {}
+                Step::Done | Step::Partial(_) => {
+                    identities.worked(at);
+                    return Ok(step);
+                }
+            }
+            if !tried.allows(MethodKind::PublicKey) {
+                break;
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    async fn rsa_hash(&mut self) -> Result<Option<HashAlg>, Failure> {
+        let ask = self.handle.best_supported_rsa_hash();
+        let known = self.left.spend(&self.person.asking, ask).await;
+        match known.map_err(|after| errors::authenticate_timeout(after.0))? {
+            Ok(Some(hash)) => Ok(hash),
+            // The server does not say; whatever is in use understands this one.
+            Ok(None) => Ok(Some(HashAlg::Sha512)),
+            Err(_) => Err(errors::lost(self.link)),
+        }
+    }
+
+    async fn offer(
+        &mut self,
+        identity: &Identity,
+        hash: Option<HashAlg>,
+        tried: &mut Tried,
+    ) -> Result<Step, Failure> {
+        let user = self.target.settings.user.as_str();
+        let asking = &self.person.asking;
+        let mut signer = Signing {
+            signer: &identity.signer,
+            person: self.person,
+            ask: !self.target.settings.auth.batch,
+        };
+        let answer = match (&identity.proof, &identity.signer) {
+            (Proof::Key(_), KeySigner::File(file)) if file.opened().is_some() => {
+                let Some(key) = file.opened() else {
+                    return Ok(Step::Next);
+                };
+                let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
+                let answer = self.handle.authenticate_publickey(user, key);
+                let answer = self.left.spend(asking, answer).await;
+                return self.step(answer, tried);
+            }
+            (Proof::Key(key), _) => {
+                let key = key.clone();
+                let answer = self
+                    .handle
+                    .authenticate_publickey_with(user, key, hash, &mut signer);
+                self.left.spend(asking, answer).await
+            }
+            (Proof::Certificate(certificate), _) => {
+                let certificate = (**certificate).clone();
+                let answer =
+                    self.handle
+                        .authenticate_certificate_with(user, certificate, hash, &mut signer);
+                self.left.spend(asking, answer).await
+            }
+        };
+        match answer {
+            Ok(Ok(answer)) => self.step(Ok(Ok(answer)), tried),
+            Ok(Err(SignTrouble::Gone)) => Err(self.gone(tried)),
+            Ok(Err(SignTrouble::Refused(why))) => {
+                tried.problems.push(format!("{}: {why}", identity.label));
+                Ok(Step::Next)
+            }
+            Err(after) => Err(errors::authenticate_timeout(after.0)),
+        }
+    }
+
+    async fn password(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
+        let name = secret_name(&self.target.settings.user);
+        let prompt = format!("Password for {} on all nodes: ", self.target.settings.user);
+        loop {
+            let refused = tried.refused(&name);
+            let typed = self
+                .person
+                .secret(
+                    &name,
+                    &prompt,
+                    refused,
+                    self.target.settings.auth.password_prompts,
+                )
+                .await;
+            let Some(typed) = typed else {
+                return Ok(Step::Next);
+            };
+            note(&mut tried.names, "password");
+            let user = self.target.settings.user.as_str();
+            let answer = self
+                .handle
+                .authenticate_password(user, typed.value.as_ref());
+            let answer = self.left.spend(&self.person.asking, answer).await;
+            match self.step(answer, tried)? {
+                Step::Next if tried.allows(MethodKind::Password) => {
+                    tried.refused.push((name.clone(), typed));
+                }
+                step @ (Step::Done | Step::Partial(_) | Step::Next) => {
+                    if !matches!(step, Step::Next) {
+                        self.person.secret_worked(&name, &typed).await;
+                    }
+                    return Ok(step);
+                }
+            }
+        }
+    }
+
+    async fn interactive(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
+        loop {
+            let mut given = Vec::new();
+            let user = self.target.settings.user.as_str();
+            let start = self
+                .handle
+                .authenticate_keyboard_interactive_start(user, None);
+            let mut answer = self.left.spend(&self.person.asking, start).await;
+            for _ in 0..QUESTIONS {
+                let (instructions, prompts) = match answer {
+                    Ok(Ok(KeyboardInteractiveAuthResponse::InfoRequest {
+                        instructions,
+                        prompts,
+                        ..
+                    })) => (instructions, prompts),
+                    other => {
+                        answer = other;
+                        break;
+                    }
+                };
+                let mut responses = Vec::with_capacity(prompts.len());
+                for prompt in &prompts {
+                    let Some(response) =
+                        self.respond(&instructions, prompt, tried, &mut given).await
+                    else {
+                        // The exchange is left unfinished; the next request ends it.
+                        return self.abandon(tried).await;
+                    };
+                    responses.push(response);
+                }
+                let respond = self
+                    .handle
+                    .authenticate_keyboard_interactive_respond(responses);
+                answer = self.left.spend(&self.person.asking, respond).await;
+            }
+            let answer = answer.map(|answer| {
+                answer.map(|answer| match answer {
+                    KeyboardInteractiveAuthResponse::Success => AuthResult::Success,
+                    KeyboardInteractiveAuthResponse::Failure {
+                        remaining_methods,
+                        partial_success,
+                    } => AuthResult::Failure {
+                        remaining_methods,
+                        partial_success,
+                    },
+                    KeyboardInteractiveAuthResponse::InfoRequest { .. } => AuthResult::Failure {
+                        remaining_methods: MethodSet::empty(),
+                        partial_success: false,
+                    },
+                })
+            });
+            if !given.is_empty() {
+                note(&mut tried.names, "keyboard-interactive");
+            }
+            let step = self.step(answer, tried)?;
+            if !matches!(step, Step::Next) {
+                for (name, typed) in &given {
+                    self.person.secret_worked(name, typed).await;
+                }
+                return Ok(step);
+            }
+            let nothing_new = given.is_empty();
+            tried.refused.append(&mut given);
+            if nothing_new || !tried.allows(MethodKind::KeyboardInteractive) {
+                return Ok(Step::Next);
+            }
+        }
+    }
+
+    /// Answers one question of the server: a secret is asked once for all nodes.
+    async fn respond(
+        &self,
+        instructions: &str,
+        prompt: &Prompt,
+        tried: &Tried,
+        given: &mut Vec<Given>,
+    ) -> Option<String> {
+        let user = &self.target.settings.user;
+        let shown = printable(prompt.prompt.as_bytes(), 120);
+        if prompt.echo {
+            let shown = format!("{} {shown} ", self.target.node);
+            return self.person.ask(shown.trim_start(), Echo::Shown).await;
+        }
+        let (name, text) = if shown.to_lowercase().starts_with("password") {
+            (
+                secret_name(user),
+                format!("Password for {user} on all nodes: "),
+            )
+        } else {
+            let instructions = printable(instructions.as_bytes(), 120);
+            (
+                format!("{user}\n{shown}"),
+                format!("{instructions} {shown} (for {user} on all nodes): "),
+            )
+        };
+        let typed = self
+            .person
+            .secret(
+                &name,
+                text.trim_start(),
+                tried.refused(&name),
+                self.target.settings.auth.password_prompts,
+            )
+            .await?;
+        let value = typed.value.to_string();
+        given.push((name, typed));
+        Some(value)
+    }
+
+    /// Ends an exchange nobody can answer, so that the next method finds the server ready.
+    async fn abandon(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
+        let respond = self
+            .handle
+            .authenticate_keyboard_interactive_respond(Vec::new());
+        let answer = self.left.spend(&self.person.asking, respond).await;
+        match answer {
+            Ok(Ok(KeyboardInteractiveAuthResponse::Failure {
+                remaining_methods, ..
+            })) => {
+                tried.offered = Some(remaining_methods);
+                Ok(Step::Next)
+            }
+            Ok(Ok(_)) => Ok(Step::Next),
+            Ok(Err(_)) => Err(self.gone(tried)),
+            Err(after) => Err(errors::authenticate_timeout(after.0)),
+        }
+    }
+
+    fn step(
+        &self,
+        answer: Result<Result<AuthResult, russh::Error>, Elapsed>,
+        tried: &mut Tried,
+    ) -> Result<Step, Failure> {
+        match answer {
+            Err(after) => Err(errors::authenticate_timeout(after.0)),
+            Ok(Err(_)) => Err(self.gone(tried)),
+            Ok(Ok(AuthResult::Success)) => Ok(Step::Done),
+            Ok(Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            })) => {
+                if remaining_methods.is_empty() {
+                    return Err(self.gone(tried));
+                }
+                if partial_success {
+                    return Ok(Step::Partial(remaining_methods));
+                }
+                tried.offered = Some(remaining_methods);
+                Ok(Step::Next)
+            }
+        }
+    }
+
+    /// The server closed the connection while we logged in.
+    fn gone(&self, tried: &Tried) -> Failure {
+        let why = self
+            .link
+            .reason()
+            .unwrap_or_else(|| "connection closed".into());
+        let mut text = format!("permission denied: {why}");
+        if why.to_lowercase().contains("too many authentication") {
+            text.push_str(&format!(
+                " ({} keys were tried; name the right one with IdentityFile and IdentitiesOnly)",
+                tried.keys.len()
+            ));
+        }
+        Failure::new(ErrorCode::Auth, text)
+    }
+}
+
+fn accepted(target: &Target, identity: &Identity, hash: Option<HashAlg>) -> bool {
+    let Some(accepted) = &target.accepted else {
+        return true;
+    };
+    let name = identity.proof.signature_name(hash);
+    accepted.contains(&name)
+}
+
+/// A secret and the name it is known under.
+type Given = (String, Typed);
+
+fn secret_name(user: &str) -> String {
+    format!("{user}\npassword")
+}
+
+fn note(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
+fn denied(user: &str, tried: &Tried, identities: &Identities) -> Failure {
+    let methods: Vec<&str> = tried
+        .offered
+        .iter()
+        .flat_map(|offered| offered.iter())
+        .map(<&str>::from)
+        .collect();
+    let mut text = format!("permission denied for {user}");
+    if !methods.is_empty() {
+        text.push_str(&format!(" ({})", methods.join(",")));
+    }
+    if tried.names.is_empty() {
+        text.push_str("; nothing to try");
+    } else {
+        text.push_str(&format!("; tried: {}", tried.names.join(", ")));
+    }
+    for problem in tried.problems.iter().chain(&identities.problems) {
+        text.push_str("; ");
+        text.push_str(problem);
+    }
+    Failure::new(ErrorCode::Auth, text)
+}
+
+/// Signs for russh, with the agent or a key file that may have to be opened first.
+struct Signing<'a> {
+    signer: &'a KeySigner,
+    person: &'a Person,
+    /// Whether a passphrase may be asked for.
+    ask: bool,
+}
+
+/// Why there is no signature.
+enum SignTrouble {
+    /// The connection is gone.
+    Gone,
+    Refused(String),
+}
+
+impl From<SendError> for SignTrouble {
+    fn from(_: SendError) -> Self {
+        Self::Gone
+    }
+}
+
+impl Signer for Signing<'_> {
+    type Error = SignTrouble;
+
+    async fn auth_sign(
+        &mut self,
+        _identity: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, SignTrouble> {
+        match self.signer {
+            KeySigner::Agent(agent, identity) => agent
+                .sign(identity, hash, to_sign)
+                .await
+                .map_err(SignTrouble::Refused),
+            KeySigner::File(file) => {
+                let key = match (file.opened(), self.ask) {
+                    (Some(key), _) => Ok(Arc::clone(key)),
+                    (None, true) => file.private(self.person).await,
+                    (None, false) => Err("encrypted, and BatchMode forbids to ask".into()),
+                }
+                .map_err(SignTrouble::Refused)?;
+                sign(key.key_data(), hash, to_sign)
+                    .map_err(|error| SignTrouble::Refused(error.to_string()))
+            }
+        }
+    }
+}
+
+/// Appends a signature to the data, as RFC 4252 section 7 has it: a string that holds algorithm and signature.
+///
+/// russh signs with certificates of RSA keys as `ssh-rsa` (SHA-1), which servers refuse; here the hash is ours.
+fn sign(
+    key: &KeypairData,
+    hash: Option<HashAlg>,
+    mut data: Vec<u8>,
+) -> Result<Vec<u8>, russh::keys::ssh_key::Error> {
+    let signature: Signature = if let KeypairData::Rsa(rsa) = key {
+        (rsa, hash).try_sign(&data)?
+    } else {
+        key.try_sign(&data)?
+    };
+    let mut inner = Vec::new();
+    signature.algorithm().as_str().encode(&mut inner)?;
+    signature.as_bytes().encode(&mut inner)?;
+    inner.encode(&mut data)?;
+    Ok(data)
+}

@@ -1,0 +1,350 @@
+//! One connection: name to address, stream, handshake, login, with a timer over every phase.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{self, DisconnectReason, Handle, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, Disconnect};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+
+use super::Shared;
+use super::auth::Login;
+use super::clock::{Elapsed, Left};
+use super::errors::{self, Attempt, Trouble, printable};
+use super::guard::{Guarded, Kill, Link};
+use super::jump;
+use super::proxy::Proxy;
+use super::target::{Route, Target};
+use super::user_config::AddressFamily;
+use crate::event::{ErrorCode, Failure};
+use crate::plan::Limits;
+use crate::transport::Duplex;
+
+/// How often a connection that was closed before the banner is tried again.
+const RETRIES: u32 = 3;
+
+/// A connection that is logged in.
+pub(super) struct Connection {
+    pub(super) handle: Handle<Handler>,
+    pub(super) link: Arc<Link>,
+    pub(super) target: Arc<Target>,
+    /// The hop this one goes through lives as long.
+    _hop: Option<Arc<Connection>>,
+    _kill: Kill,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("node", &self.target.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Says goodbye and waits a moment until it is out.
+    pub(super) async fn close(self) {
+        let bye = async {
+            let sent = self.handle.disconnect(Disconnect::ByApplication, "", "");
+            if sent.await.is_ok() {
+                let _ = self.handle.await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), bye).await;
+    }
+}
+
+/// Connects and logs in. What was closed before the banner is tried again: nothing was run yet.
+pub(super) async fn connect(
+    shared: &Arc<Shared>,
+    target: Arc<Target>,
+    limits: &Limits,
+) -> Result<Connection, Failure> {
+    let mut connecting = Left::new(target.settings.connect_timeout.or(limits.connect));
+    let mut retry = 0;
+    loop {
+        match attempt(shared, &target, limits, &mut connecting).await {
+            Ok(connection) => return Ok(connection),
+            Err(attempt) if attempt.again && retry < RETRIES => {
+                let pause = back_off(retry);
+                if connecting.left().is_some_and(|left| left <= pause) {
+                    return Err(attempt.failure);
+                }
+                retry += 1;
+                let wait = tokio::time::sleep(pause);
+                let _ = connecting.spend(&shared.person.asking, wait).await;
+            }
+            Err(attempt) => {
+                let mut failure = attempt.failure;
+                if retry > 0 {
+                    failure
+                        .message
+                        .push_str(&format!("; tried {} times", retry + 1));
+                }
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// 0.1 to 0.3 s, then twice and four times that.
+fn back_off(retry: u32) -> Duration {
+    use std::hash::{BuildHasher, Hasher};
+    // Seeded anew for each state, which is all the randomness this needs.
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    Duration::from_millis((100 + random % 200) << retry)
+}
+
+async fn attempt(
+    shared: &Arc<Shared>,
+    target: &Arc<Target>,
+    limits: &Limits,
+    connecting: &mut Left,
+) -> Result<Connection, Attempt> {
+    // A hop has limits of its own, and is there before this node stands at its gate.
+    let hop = match &target.route {
+        Route::Jump(jump) => Some(shared.hop(jump, limits).await?),
+        Route::Direct | Route::Command(_) => None,
+    };
+    let place = shared.gates.pass(&target.peer).await;
+    let asking = &shared.person.asking;
+
+    let stream = stream(shared, target, hop.as_deref(), *connecting);
+    let stream = match connecting.spend(asking, stream).await {
+        Ok(stream) => stream?,
+        Err(Elapsed(after)) => {
+            let settings = &target.settings;
+            return Err(errors::connect_timeout(&settings.host, settings.port, after).into());
+        }
+    };
+    let link = Arc::new(Link::default());
+    // From here on, whatever drops this future drops the switch, which ends russh's task and the stream.
+    let kill = Kill(Arc::clone(&link));
+    let guarded = Guarded::new(stream, Arc::clone(&link));
+    let handler = Handler {
+        shared: Arc::clone(shared),
+        target: Arc::clone(target),
+        link: Arc::clone(&link),
+    };
+    let handshake = client::connect_stream(Arc::clone(&target.config), guarded, handler);
+    let mut handle = match connecting.spend(asking, handshake).await {
+        Ok(handle) => handle.map_err(|trouble| errors::handshake(trouble, &link))?,
+        Err(Elapsed(after)) => return Err(errors::handshake_timeout(&link, after).into()),
+    };
+    let login = Login {
+        handle: &mut handle,
+        target,
+        link: &link,
+        keys: &shared.keys,
+        person: &shared.person,
+        left: Left::new(limits.authenticate),
+    };
+    login.run().await?;
+    drop(place);
+    Ok(Connection {
+        handle,
+        link,
+        target: Arc::clone(target),
+        _hop: hop,
+        _kill: kill,
+    })
+}
+
+/// The stream to the node, by the route the configuration wants.
+async fn stream(
+    shared: &Shared,
+    target: &Target,
+    hop: Option<&Connection>,
+    left: Left,
+) -> Result<Box<dyn Duplex>, Attempt> {
+    let settings = &target.settings;
+    match (&target.route, hop) {
+        (Route::Command(command), _) => {
+            let shell = shared.shell();
+            let proxy = Proxy::start(shell, command).map_err(|error| {
+                let why = errors::reason(&error);
+                Failure::new(
+                    ErrorCode::Connect,
+                    format!("cannot start ProxyCommand with {shell}: {why}"),
+                )
+            })?;
+            Ok(Box::new(proxy))
+        }
+        (Route::Jump(_), Some(hop)) => Ok(jump::through(hop, &settings.host, settings.port).await?),
+        (Route::Jump(_) | Route::Direct, _) => Ok(Box::new(tcp(target, left).await?)),
+    }
+}
+
+/// Connects a socket, trying the addresses of the name in turn. Each gets its share of the time, so that one
+/// that swallows everything does not hide the others.
+async fn tcp(target: &Target, left: Left) -> Result<TcpStream, Failure> {
+    let settings = &target.settings;
+    let (host, port) = (settings.host.as_str(), settings.port);
+    let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![(address, port).into()],
+        Err(_) => lookup_host((host, port))
+            .await
+            .map_err(|error| errors::resolve(host, Some(&error)))?
+            .collect(),
+    };
+    let mut addresses: Vec<SocketAddr> = addresses
+        .into_iter()
+        .filter(|address| match settings.address_family {
+            AddressFamily::Any => true,
+            AddressFamily::Inet => address.is_ipv4(),
+            AddressFamily::Inet6 => address.is_ipv6(),
+        })
+        .collect();
+    addresses.dedup();
+    let mut last = errors::resolve(host, None);
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for (address, remaining) in addresses.into_iter().zip((1..=count).rev()) {
+        let connecting = socket(target, address);
+        let share = left.left().filter(|_| remaining > 1);
+        let connected = match share {
+            Some(left) => tokio::time::timeout(left / count, connecting).await,
+            None => Ok(connecting.await),
+        };
+        match connected {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = errors::tcp(&error, host, port),
+            Err(_) => last = errors::tcp(&io::ErrorKind::TimedOut.into(), host, port),
+        }
+    }
+    Err(last)
+}
+
+async fn socket(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
+    let settings = &target.settings;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(settings.tcp_keep_alive)?;
+    if let Some(name) = &settings.bind_interface {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
+    if let Some(own) = &settings.bind_address {
+        let own: IpAddr = own
+            .parse()
+            .map_err(|_| io::Error::other(format!("BindAddress {own} is not an address")))?;
+        socket.bind((own, 0).into())?;
+    }
+    socket.connect(address).await
+}
+
+/// What russh calls while a connection lives.
+pub(super) struct Handler {
+    shared: Arc<Shared>,
+    target: Arc<Target>,
+    link: Arc<Link>,
+}
+
+impl client::Handler for Handler {
+    type Error = Trouble;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Trouble> {
+        tokio::select! {
+            verdict = self.shared.verify(&self.target, key) => {
+                verdict.map_err(Trouble::Refused).map(|()| true)
+            }
+            () = self.link.killed() => Err(russh::Error::Disconnect.into()),
+        }
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Trouble>) -> Result<(), Trouble> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(said) => {
+                self.link.lost(printable(said.message.as_bytes(), 120));
+                Ok(())
+            }
+            DisconnectReason::Error(Trouble::Ssh(error)) => {
+                self.link.lost(errors::error_text(&error));
+                Err(Trouble::Ssh(error))
+            }
+            DisconnectReason::Error(trouble) => Err(trouble),
+        }
+    }
+
+    // A server has no business opening channels to us. russh would accept most kinds; a handle that is dropped
+    // refuses.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _refused: client::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Trouble> {
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! The guarded stream: the bytes under an SSH connection, with a switch that ends it from outside.
+//!
+//! russh runs each connection in a task of its own, which goes on when the future that started it is dropped.
+//! A [`Kill`] that is dropped wakes that task with an error, so it ends and closes the socket. The stream also
+//! keeps what the peer said before its version line, which russh throws away and which is often the reason.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use crate::transport::Duplex;
+
+/// So much of what comes before the version line is kept.
+const HEAD: usize = 256;
+
+/// What the stream, its connection and its handler know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    state: Mutex<State>,
+    killed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    killed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    head: Head,
+    lost: Option<String>,
+}
+
+/// What the peer said first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Head {
+    /// These bytes, and no version line so far.
+    Before(Vec<u8>),
+    /// A version line came: it speaks SSH.
+    Version,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self::Before(Vec::new())
+    }
+}
+
+impl Head {
+    fn record(&mut self, bytes: &[u8]) {
+        let Self::Before(head) = self else { return };
+        let room = HEAD.saturating_sub(head.len());
+        head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let version = head
+            .split_inclusive(|byte| *byte == b'\n')
+            .any(|line| line.starts_with(b"SSH-") && line.ends_with(b"\n"));
+        if version {
+            *self = Self::Version;
+        }
+    }
+}
+
+impl Link {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the peer said first.
+    pub(super) fn head(&self) -> Head {
+        self.state().head.clone()
+    }
+
+    /// Remembers why the connection ended; the first reason stays.
+    pub(super) fn lost(&self, reason: String) {
+        self.state().lost.get_or_insert(reason);
+    }
+
+    /// Why the connection ended, if it did and if anything said so.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.state().lost.clone()
+    }
+
+    /// Waits until the connection is killed.
+    pub(super) async fn killed(&self) {
+        let notified = self.killed.notified();
+        if !self.state().killed {
+            notified.await;
+        }
+    }
+
+    fn kill(&self) {
+        let (reader, writer) = {
+            let mut state = self.state();
+            state.killed = true;
+            (state.reader.take(), state.writer.take())
+        };
+        self.killed.notify_waiters();
+        for waker in [reader, writer].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+/// Held for the life of a connection: when it goes, the connection goes.
+#[derive(Debug)]
+pub(super) struct Kill(pub(super) Arc<Link>);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+/// A stream with a switch.
+pub(super) struct Guarded {
+    inner: Box<dyn Duplex>,
+    link: Arc<Link>,
+}
+
+impl Guarded {
+    /// Guards a stream.
+    pub(super) fn new(inner: Box<dyn Duplex>, link: Arc<Link>) -> Self {
+        Self { inner, link }
+    }
+}
+
+fn cut() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
+fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) if waker.will_wake(cx.waker()) => {}
+        other => *other = Some(cx.waker().clone()),
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        {
+            let mut state = self.link.state();
+            if state.killed {
+                return Poll::Ready(Err(cut()));
+            }
+            remember(&mut state.reader, cx);
+        }
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = polled {
+            let mut state = self.link.state();
+            if state.head != Head::Version {
+                state.head.record(&buf.filled()[before..]);
+            }
+        }
+        polled
+    }
+}
+
+impl Guarded {
+    fn writable(&self, cx: &Context<'_>) -> io::Result<()> {
+        let mut state = self.link.state();
+        if state.killed {
+            return Err(cut());
+        }
+        remember(&mut state.writer, cx);
+        Ok(())
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writable(cx)?;
+        Pin::new(&mut self.inner).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writable(cx)?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writable(cx)?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn pair() -> (Guarded, tokio::io::DuplexStream, Arc<Link>) {
+        let (ours, theirs) = tokio::io::duplex(64);
+        let link = Arc::new(Link::default());
+        (
+            Guarded::new(Box::new(ours), Arc::clone(&link)),
+            theirs,
+            link,
+        )
+    }
+
+    #[tokio::test]
+    async fn the_head_is_kept_until_the_version_line() {
+        let (mut guarded, mut peer, link) = pair();
+        let mut buf = [0; 64];
+        peer.write_all(b"Exceeded MaxStartups\r\nSSH-2")
+            .await
+            .unwrap();
+        let read = guarded.read(&mut buf).await.unwrap();
+        assert_eq!(link.head(), Head::Before(buf[..read].to_vec()));
+        peer.write_all(b".0-OpenSSH_9.2\r\n").await.unwrap();
+        assert!(guarded.read(&mut buf).await.unwrap() > 0);
+        assert_eq!(link.head(), Head::Version);
+    }
+
+    #[tokio::test]
+    async fn a_version_line_must_start_a_line() {
+        let mut head = Head::default();
+        head.record(b"HTTP/1.1 400 SSH-2.0-not\r\n");
+        assert!(matches!(head, Head::Before(_)));
+        head.record(&[b'x'; 1000]);
+        assert!(matches!(head, Head::Before(bytes) if bytes.len() == HEAD));
+    }
+
+    #[tokio::test]
+    async fn killing_wakes_a_reader_and_a_writer_that_wait() {
+        let (guarded, peer, link) = pair();
+        let kill = Kill(Arc::clone(&link));
+        let (mut read, mut write) = tokio::io::split(guarded);
+        let reader = async { read.read_u8().await.map_err(|e| e.kind()) };
+        let writer = async {
+            // More than the pipe holds, and nobody reads.
+            write.write_all(&[0; 1000]).await.map_err(|e| e.kind())
+        };
+        let killer = async {
+            tokio::task::yield_now().await;
+            drop(kill);
+        };
+        let (reader, writer, ()) = tokio::join!(reader, writer, killer);
+        assert_eq!(reader, Err(io::ErrorKind::ConnectionAborted));
+        assert_eq!(writer, Err(io::ErrorKind::ConnectionAborted));
+        link.killed().await;
+        drop(peer);
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let link = Link::default();
+        link.lost("first".into());
+        link.lost("second".into());
+        assert_eq!(link.reason().as_deref(), Some("first"));
+    }
+}

@@ -1,0 +1,225 @@
+//! What is done on a connection: commands, and the end.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
+use tokio::time::{Instant, sleep_until};
+
+use super::connect::Connection;
+use super::{Shared, errors, open};
+use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
+
+/// How long a command may take to end after each signal.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A session on a node.
+#[derive(Debug)]
+pub(super) struct NodeSession {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+}
+
+impl Session for NodeSession {
+    fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.connection.start(command).await {
+                Ok(channel) => self.connection.serve(channel, command, io).await,
+                Err(failure) => Outcome::Failed(failure),
+            }
+        })
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        endpoint: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        Box::pin(open::open(&self.shared, &self.connection, endpoint))
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(self.connection.close())
+    }
+}
+
+impl Connection {
+    /// A channel with the command started on it.
+    ///
+    /// The server's answer to the request is not waited for; a refusal comes before all output and is seen there.
+    pub(super) async fn start(&self, command: &Command) -> Result<Channel<Msg>, Failure> {
+        let lost = |_| errors::lost(&self.link);
+        let channel = self.handle.channel_open_session().await;
+        let channel = channel.map_err(|error| errors::session_refused(&error, &self.link))?;
+        for (name, value) in &self.target.env {
+            channel.set_env(false, name, value).await.map_err(lost)?;
+        }
+        if command.pty {
+            channel
+                .request_pty(false, "dumb", 80, 24, 0, 0, &[])
+                .await
+                .map_err(lost)?;
+        }
+        channel
+            .exec(true, command.line.as_bytes())
+            .await
+            .map_err(lost)?;
+        Ok(channel)
+    }
+
+    async fn serve(&self, channel: Channel<Msg>, command: &Command, io: &mut NodeIo) -> Outcome {
+        let (mut output, input) = channel.split();
+        let mut feeding = std::pin::pin!(feed(&input, command.stdin.clone()));
+        let mut fed = false;
+        let mut ended = None;
+        let mut stopping = Stopping::default();
+        loop {
+            let message = tokio::select! {
+                // A node that never pauses must not keep us from stopping it.
+                biased;
+                step = stopping.next(io) => {
+                    match step {
+                        Step::Signal(signal) => {
+                            // What sshd refuses (signals to root's sessions) it refuses in silence.
+                            let _ = input.signal(signal).await;
+                            continue;
+                        }
+                        Step::GiveUp => {
+                            let _ = input.close().await;
+                            return ended.unwrap_or_else(|| stopped(command));
+                        }
+                    }
+                }
+                message = output.wait() => message,
+                () = &mut feeding, if !fed => {
+                    fed = true;
+                    continue;
+                }
+            };
+            match message {
+                Some(ChannelMsg::Data { data }) => io.output(Stream::Out, data).await,
+                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
+                    io.output(Stream::Err, data).await;
+                }
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    ended = Some(Outcome::Exited {
+                        status: exit_code(exit_status),
+                    });
+                }
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                    ended = Some(Outcome::Killed {
+                        signal: signal_text(&signal_name).into_owned(),
+                    });
+                }
+                // The only request with an answer is the one to run the command.
+                Some(ChannelMsg::Failure) => {
+                    let _ = input.close().await;
+                    return Outcome::failed(
+                        ErrorCode::ExecRefused,
+                        "server refuses to run commands",
+                    );
+                }
+                Some(ChannelMsg::Close) | None => {
+                    return ended.unwrap_or_else(|| {
+                        Outcome::Failed(if stopping.asked() {
+                            stop_failure(command)
+                        } else {
+                            errors::lost_running(&self.link)
+                        })
+                    });
+                }
+                // Data may follow the end of a stream and the exit status, so nothing ends before `Close`.
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Hands the input over and closes it. Ends early when the command no longer listens.
+async fn feed(input: &ChannelWriteHalf<Msg>, stdin: Option<Bytes>) {
+    if let Some(stdin) = stdin
+        && input.data_bytes(stdin).await.is_err()
+    {
+        return;
+    }
+    let _ = input.eof().await;
+}
+
+/// The levels of stopping, one step at a time.
+#[derive(Default)]
+struct Stopping {
+    steps: u32,
+    /// When the grace after the last step ends.
+    until: Option<Instant>,
+}
+
+enum Step {
+    Signal(Sig),
+    GiveUp,
+}
+
+impl Stopping {
+    fn asked(&self) -> bool {
+        self.steps > 0
+    }
+
+    /// What to do next: `INT` when asked to stop, `TERM` and the end each a grace later; the end at once when killed.
+    /// May be dropped and called again while it waits.
+    async fn next(&mut self, io: &mut NodeIo) -> Step {
+        match self.until {
+            None => io.stopped(Stop::Terminate).await,
+            Some(until) => tokio::select! {
+                () = io.stopped(Stop::Kill) => {}
+                () = sleep_until(until) => {}
+            },
+        }
+        if *io.stop.borrow() >= Stop::Kill {
+            return Step::GiveUp;
+        }
+        self.until = Some(Instant::now() + GRACE);
+        self.steps += 1;
+        match self.steps {
+            1 => Step::Signal(Sig::INT),
+            2 => Step::Signal(Sig::TERM),
+            _ => Step::GiveUp,
+        }
+    }
+}
+
+fn stopped(command: &Command) -> Outcome {
+    Outcome::Failed(stop_failure(command))
+}
+
+fn stop_failure(command: &Command) -> Failure {
+    let text = match command.pty {
+        true => "stopped",
+        false => "stopped; the command may still be running",
+    };
+    Failure::new(ErrorCode::Stopped, text)
+}
+
+/// A process has eight bits; a server that sends more is cut short, but never to success.
+fn exit_code(status: u32) -> u8 {
+    u8::try_from(status).unwrap_or(u8::MAX)
+}
+
+fn signal_text(signal: &Sig) -> Cow<'static, str> {
+    Cow::Borrowed(match signal {
+        Sig::ABRT => "ABRT",
+        Sig::ALRM => "ALRM",
+        Sig::FPE => "FPE",
+        Sig::HUP => "HUP",
+        Sig::ILL => "ILL",
+        Sig::INT => "INT",
+        Sig::KILL => "KILL",
+        Sig::PIPE => "PIPE",
+        Sig::QUIT => "QUIT",
+        Sig::SEGV => "SEGV",
+        Sig::TERM => "TERM",
+        Sig::USR1 => "USR1",
+        Sig::Custom(name) => return Cow::Owned(errors::printable(name.as_bytes(), 20)),
+    })
+}
