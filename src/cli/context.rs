@@ -1,6 +1,6 @@
 //! What a verb of `hash` has in hand: its console, the configuration, and the way from options to a fleet.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,10 +11,12 @@ use super::console::Console;
 use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::flags::{Care, Reach, Show, Targets};
+use super::rollout::Rollout;
 use super::targets;
 use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
-use crate::exec::{Means, dispatch};
+use crate::exec::Means;
+use crate::exec::batch::{Batches, Gate, dispatch_batches};
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
@@ -204,6 +206,21 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Says what would be done, and on which nodes.
+    ///
+    /// # Errors
+    /// Targets that cannot be resolved.
+    pub fn dry_run(&mut self, what: &str) -> Result<u8, CliError> {
+        let nodes = self.nodes()?;
+        // What cannot be written is told when the console is closed.
+        let _ = writeln!(self.console.out, "{nodes}: {what}");
+        self.console.complain(format_args!(
+            "{}: dry run: nothing was contacted",
+            self.called
+        ));
+        Ok(0)
+    }
+
     /// Runs one work on all nodes of the fleet and shows it.
     ///
     /// # Errors
@@ -213,6 +230,44 @@ impl<'a> Context<'a> {
         fleet: &Fleet,
         work: &dyn Work,
         statuses: Statuses,
+    ) -> Result<u8, CliError> {
+        self.run_batches(
+            fleet,
+            work,
+            statuses,
+            Batches {
+                sizes: &[],
+                pause: Duration::ZERO,
+                gate: None,
+            },
+        )
+    }
+
+    /// Runs one work on the nodes of the fleet, batch by batch.
+    ///
+    /// # Errors
+    /// When the run could not begin.
+    pub(super) fn roll_out(
+        &mut self,
+        fleet: &Fleet,
+        work: &dyn Work,
+        rollout: &Rollout,
+    ) -> Result<u8, CliError> {
+        let gate = rollout.gate();
+        let batches = Batches {
+            sizes: &rollout.sizes(fleet.plan.nodes.len()),
+            pause: rollout.pause(),
+            gate: gate.as_ref().map(|gate| gate as &dyn Gate),
+        };
+        self.run_batches(fleet, work, self.statuses(), batches)
+    }
+
+    fn run_batches(
+        &mut self,
+        fleet: &Fleet,
+        work: &dyn Work,
+        statuses: Statuses,
+        batches: Batches<'_>,
     ) -> Result<u8, CliError> {
         let look = self.look()?;
         let scratch = self.scratch();
@@ -230,7 +285,9 @@ impl<'a> Context<'a> {
             pool: None,
         };
         let (summary, signal) = fleet.engine.block_on(async |signals| {
-            let summary = dispatch(&fleet.plan, means, &mut signals.stops, &mut *reporter).await;
+            let stops = &mut signals.stops;
+            let summary =
+                dispatch_batches(&fleet.plan, batches, means, stops, &mut *reporter).await;
             (summary, signals.first())
         })?;
         drop(reporter);

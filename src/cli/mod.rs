@@ -12,6 +12,7 @@ pub mod flags;
 pub mod front;
 mod quote;
 mod reach;
+mod rollout;
 mod targets;
 pub mod verb;
 

@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::lost_output;
 use crate::cli::flags::{Care, Reach, Show, Targets};
+use crate::cli::rollout::Rollout;
 use crate::cli::verb;
 use crate::config::Environment;
 
@@ -35,6 +36,8 @@ pub struct Cli {
     show: Show,
     #[command(flatten)]
     care: Care,
+    #[command(flatten)]
+    rollout: Rollout,
     /// Print this help
     #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
@@ -70,6 +73,17 @@ enum Verb {
     Config(verb::config::ConfigArgs),
 }
 
+impl Verb {
+    fn run(self, context: &mut Context<'_>) -> Result<u8, CliError> {
+        match self {
+            Self::Run(args) => verb::run::run(args, context),
+            Self::Ping(args) => verb::ping::run(&args, context),
+            Self::Lab(args) => verb::lab::run(&args, context),
+            Self::Config(args) => verb::config::run(&args, context),
+        }
+    }
+}
+
 /// The clap command, for manuals and completions.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -97,6 +111,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         reach,
         show,
         care,
+        rollout,
         verb,
         command,
         help: _,
@@ -108,15 +123,15 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         (targets, reach, show, care),
     );
     let result = match verb {
-        Some(verb) if !command.is_empty() && !matches!(verb, Verb::Run(_)) => Err(CliError::usage(
+        Some(Verb::Run(args)) => verb::run::run(args.over(rollout), &mut context),
+        None if !command.is_empty() => {
+            verb::run::run(verb::run::RunArgs { rollout, command }, &mut context)
+        }
+        None => Err(context.no_verb()),
+        Some(_) if !command.is_empty() => Err(CliError::usage(
             "a verb and a command after `--` do not go together",
         )),
-        Some(Verb::Run(args)) => verb::run::run(&args, &mut context),
-        Some(Verb::Ping(args)) => verb::ping::run(&args, &mut context),
-        Some(Verb::Lab(args)) => verb::lab::run(&args, &mut context),
-        Some(Verb::Config(args)) => verb::config::run(&args, &mut context),
-        None if command.is_empty() => Err(context.no_verb()),
-        None => verb::run::run(&verb::run::RunArgs { command }, &mut context),
+        Some(verb) => rollout.refuse().and_then(|()| verb.run(&mut context)),
     };
     let code = result.unwrap_or_else(|error| {
         console.complain(format_args!("{called}: {error}"));
