@@ -206,7 +206,7 @@ mod tests {
         for (text, message) in [
             ("hang", "expected FAULT=NODES"),
             ("hung=lb1", "unknown fault `hung`"),
-            ("hang=lb[1", "]"),
+            ("hang=lb[1", "missing bracket"),
         ] {
             let error = text.parse::<FaultOn>().unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
