@@ -10,6 +10,7 @@ pub mod error;
 mod exit;
 pub mod flags;
 pub mod front;
+pub mod getopt;
 mod quote;
 mod reach;
 mod rollout;

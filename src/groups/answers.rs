@@ -32,12 +32,20 @@ impl Groups for Resolver {
         }
     }
 
-    fn sources(&self) -> Vec<String> {
-        Self::sources(self)
-            .unwrap_or_default()
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        let sources = Self::sources(self)?;
+        Ok(sources.into_iter().map(str::to_owned).collect())
+    }
+
+    fn prepare(&self, source: Option<&str>, upcall: nodeset::Upcall, subjects: &[String]) {
+        let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
+        let upcall = match upcall {
+            nodeset::Upcall::Map => Upcall::Map,
+            nodeset::Upcall::All => Upcall::All,
+            nodeset::Upcall::List => Upcall::List,
+            nodeset::Upcall::Reverse => Upcall::Reverse,
+        };
+        self.prefetch(source, upcall, &subjects);
     }
 }
 
@@ -61,7 +69,7 @@ impl From<Error> for GroupError {
             Error::Map(command) => failed(nodeset::Upcall::Map, command),
             Error::List(command) => failed(nodeset::Upcall::List, command),
             Error::All(command) => failed(nodeset::Upcall::All, command),
-            Error::Reverse(command) => Self::Other(format!("Group source query failed: {command}")),
+            Error::Reverse(command) => failed(nodeset::Upcall::Reverse, command),
             Error::NotEnough => Self::Other(
                 "Not enough working methods (all or map + list) to get all nodes".to_owned(),
             ),

@@ -120,8 +120,8 @@ impl Groups for Known {
         Ok(None)
     }
 
-    fn sources(&self) -> Vec<String> {
-        vec!["servers".to_owned()]
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        Ok(vec!["servers".to_owned()])
     }
 }
 

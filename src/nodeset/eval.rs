@@ -41,7 +41,15 @@ pub trait Groups {
     fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError>;
 
     /// The names of the sources, the default first.
-    fn sources(&self) -> Vec<String>;
+    ///
+    /// # Errors
+    /// When the configuration of the sources cannot be used.
+    fn sources(&self) -> Result<Vec<String>, GroupError>;
+
+    /// These questions will be asked one by one: a source may ask them all at once now.
+    fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
+        let _ = (source, upcall, subjects);
+    }
 }
 
 /// No source at all.
@@ -73,8 +81,8 @@ impl Groups for NoGroups {
         Self::error(source)
     }
 
-    fn sources(&self) -> Vec<String> {
-        Vec::new()
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        Ok(Vec::new())
     }
 }
 
@@ -144,7 +152,10 @@ impl fmt::Display for GroupError {
             Self::Failed { upcall, command } => match upcall {
                 Upcall::Map => f.write_str(command),
                 Upcall::All => write!(f, "External error: Failed to get all nodes: {command}"),
-                Upcall::List | Upcall::Reverse => write!(f, "Group error: {command}"),
+                Upcall::List => write!(f, "Group error: {command}"),
+                Upcall::Reverse => {
+                    write!(f, "External error: Group source query failed: {command}")
+                }
             },
             Self::IllegalCharacter(character) => {
                 write!(f, "Illegal group character: \"{character}\"")
@@ -241,6 +252,14 @@ pub fn group_nodes(
     }
 }
 
+/// The names of the groups of a source, in order.
+///
+/// # Errors
+/// When the source cannot be asked, or fails.
+pub fn group_names(source: Option<&str>, groups: &dyn Groups) -> Result<NodeSet, GroupError> {
+    Ok(groups.list(source)?.into_iter().collect())
+}
+
 /// A question to a source: the group, or all of it.
 type Question = (Option<String>, Option<String>);
 
@@ -313,16 +332,13 @@ impl<'a> Evaluation<'a> {
             Operand::Group { source, names } => {
                 let mut groups = Builder::new();
                 groups.add_product(&names.pattern, &names.sets);
-                for name in &groups.finish() {
-                    let nodes = self.group(source.as_deref().or(here), &name)?;
-                    into.add_set(&nodes);
-                }
+                let groups: Vec<String> = groups.finish().iter().collect();
+                into.add_set(&self.groups(source.as_deref().or(here), &groups)?);
             }
             Operand::All { source } => into.add_set(&self.all(source.as_deref().or(here))?),
             Operand::GroupNames { source } => {
-                for name in self.groups.list(source.as_deref().or(here))? {
-                    into.add(&name);
-                }
+                let source = source.as_deref().or(here);
+                into.add_set(&group_names(source, self.groups)?);
             }
         }
         Ok(())
@@ -350,19 +366,21 @@ impl<'a> Evaluation<'a> {
             if let Some(text) = this.groups.all(source)? {
                 return this.text(&text, source);
             }
-            let names = this.groups.list(source).map_err(|error| {
-                if matches!(error, GroupError::NoUpcall { .. }) {
-                    let message = "Not enough working methods (all or map + list) to get all nodes";
-                    return GroupError::Other(message.into());
-                }
-                error
-            })?;
-            let mut union = Builder::new();
-            for name in names {
-                union.add_set(&this.group(source, &name)?);
-            }
-            Ok(union.finish())
+            let names: Vec<String> = group_names(source, this.groups)?.iter().collect();
+            this.groups(source, &names)
         })
+    }
+
+    /// The union of several groups.
+    fn groups(&mut self, source: Option<&str>, names: &[String]) -> Result<NodeSet, EvalError> {
+        if names.len() > 1 {
+            self.groups.prepare(source, Upcall::Map, names);
+        }
+        let mut union = Builder::new();
+        for name in names {
+            union.add_set(&self.group(source, name)?);
+        }
+        Ok(union.finish())
     }
 
     /// Resolves what was not resolved before, unless it is being resolved.

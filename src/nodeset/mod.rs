@@ -23,7 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 pub use builder::Builder;
-pub use eval::{EvalError, GroupError, Groups, NoGroups, Upcall, eval, eval_words, group_nodes};
+pub use eval::{
+    EvalError, GroupError, Groups, NoGroups, Upcall, eval, eval_words, group_names, group_nodes,
+};
 pub use fold::Autostep;
 pub use iter::Names;
 pub use parse::{Expr, ParseError, ParseErrorKind, parse};

@@ -173,7 +173,7 @@ impl Groups for Fixture {
     }
 
     fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
-        Ok(source.is_none().then(|| "n[0-8]".into()))
+        Ok(source.is_none().then(|| "n[0-6] n[7-8]".into()))
     }
 
     fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
@@ -189,8 +189,8 @@ impl Groups for Fixture {
         Ok(None)
     }
 
-    fn sources(&self) -> Vec<String> {
-        vec!["roles".into(), "racks".into()]
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        Ok(vec!["roles".into(), "racks".into()])
     }
 }
 
