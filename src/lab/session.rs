@@ -1,5 +1,7 @@
 //! One session channel: a command line is asked for, answered, and ended with a status or a signal.
 
+use std::sync::Mutex;
+
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
@@ -18,6 +20,9 @@ const STDERR: u32 = 1;
 
 /// Ctrl-C as a terminal sends it.
 const INTERRUPT: u8 = 3;
+
+/// The signals that the command does not heed.
+type Ignored = Mutex<Vec<String>>;
 
 /// How a command ended.
 enum Ending {
@@ -46,14 +51,16 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: &Handle, node: &Node) {
         }
     };
     let (stdin_sender, stdin) = mpsc::channel(1);
+    let ignored = Ignored::default();
     let mut console = Console {
         output: &output,
         stdin: script.reads().then_some(stdin),
+        ignored: &ignored,
         terminal,
     };
     let ending = tokio::select! {
         ending = console.run(&script, node) => ending,
-        signal = listen(&mut input, stdin_sender, terminal) => signal.map(Ending::Signal),
+        signal = listen(&mut input, stdin_sender, &ignored, terminal) => signal.map(Ending::Signal),
     };
     // Without an ending the connection is gone; otherwise whoever goes now misses only the goodbye.
     let _ = match ending {
@@ -73,26 +80,44 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: &Handle, node: &Node) {
 async fn listen(
     input: &mut ChannelReadHalf,
     stdin: mpsc::Sender<Bytes>,
+    ignored: &Ignored,
     terminal: bool,
 ) -> Option<Sig> {
     let mut stdin = Some(stdin);
     loop {
-        match input.wait().await {
-            Some(ChannelMsg::Data { data }) if terminal && data.contains(&INTERRUPT) => {
-                return Some(Sig::INT);
-            }
+        let signal = match input.wait().await {
+            Some(ChannelMsg::Data { data }) if terminal && data.contains(&INTERRUPT) => Sig::INT,
             Some(ChannelMsg::Data { data }) => {
                 if let Some(sender) = &stdin
                     && sender.send(data).await.is_err()
                 {
                     stdin = None;
                 }
+                continue;
             }
-            Some(ChannelMsg::Eof) => stdin = None,
-            Some(ChannelMsg::Signal { signal }) => return Some(signal),
+            Some(ChannelMsg::Eof) => {
+                stdin = None;
+                continue;
+            }
+            Some(ChannelMsg::Signal { signal }) => signal,
             Some(ChannelMsg::Close) | None => return None,
-            Some(_) => {}
+            Some(_) => continue,
+        };
+        if !ignored
+            .lock()
+            .is_ok_and(|ignored| ignored.contains(&name(&signal)))
+        {
+            return Some(signal);
         }
+    }
+}
+
+/// The signal's name (RFC 4254, section 6.10).
+fn name(signal: &Sig) -> String {
+    if let Sig::Custom(name) = signal {
+        name.clone()
+    } else {
+        format!("{signal:?}")
     }
 }
 
@@ -100,6 +125,7 @@ async fn listen(
 struct Console<'a> {
     output: &'a ChannelWriteHalf<Msg>,
     stdin: Option<mpsc::Receiver<Bytes>>,
+    ignored: &'a Ignored,
     terminal: bool,
 }
 
@@ -142,6 +168,12 @@ impl Console<'_> {
                     }
                 }
                 Act::Exit(asked) => return Some(Ending::Status(asked.unwrap_or(status))),
+                Act::Ignore(signals) => {
+                    if let Ok(mut ignored) = self.ignored.lock() {
+                        ignored.extend_from_slice(signals);
+                    }
+                    0
+                }
                 Act::Die(signal) => return Some(Ending::Signal(Sig::Custom(signal.clone()))),
             };
         }

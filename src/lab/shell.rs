@@ -10,7 +10,7 @@ const UPTIME: &str = " 09:41:07 up 42 days,  3:14,  0 users,  load average: 0.08
 
 /// The commands, for whoever asks for another.
 const KNOWN: &str =
-    "cat, echo, exit, false, hostname, kill, seq, sleep, true, uname, uptime, whoami, yes";
+    "cat, echo, exit, false, hostname, kill, seq, sleep, trap, true, uname, uptime, whoami, yes";
 
 /// A line as steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(super) enum Act {
     Flood(String),
     /// Is killed by this signal.
     Die(String),
+    /// From here on ignores these signals.
+    Ignore(Vec<String>),
 }
 
 impl Script {
@@ -135,17 +137,22 @@ fn act(words: &[String], node: &str) -> Act {
             None => Act::Complain(format!("sleep: invalid time interval '{time}'\n"), 1),
         },
         ("seq", bounds) => seq(bounds),
-        ("kill", [signal, "$$"]) if signal.starts_with('-') => Act::Die(
-            signal
-                .trim_start_matches("-")
-                .trim_start_matches("SIG")
-                .to_owned(),
-        ),
+        ("trap", ["", signals @ ..]) => {
+            Act::Ignore(signals.iter().map(|name| signal(name)).collect())
+        }
+        ("kill", [name, "$$"]) if name.starts_with('-') => {
+            Act::Die(signal(name.trim_start_matches('-')))
+        }
         _ => Act::Complain(
             format!("lab: {name}: command not found; this node knows {KNOWN}\n"),
             127,
         ),
     }
+}
+
+/// A signal's name as SSH has it (RFC 4254, section 6.10).
+fn signal(name: &str) -> String {
+    name.trim_start_matches("SIG").to_owned()
 }
 
 fn duration(seconds: f64) -> Option<Duration> {
@@ -351,6 +358,8 @@ mod tests {
         assert_eq!(acts("seq 2 4"), [print("2\n3\n4\n")]);
         assert_eq!(acts("kill -TERM $$"), [Act::Die("TERM".to_owned())]);
         assert_eq!(acts("sleep 0.5"), [Act::Sleep(Duration::from_millis(500))]);
+        let trap = Act::Ignore(vec!["INT".to_owned(), "TERM".to_owned()]);
+        assert_eq!(acts("trap '' SIGINT TERM"), [trap]);
         assert!(Script::parse("true; cat", "lb1").reads());
     }
 

@@ -85,7 +85,10 @@ impl Transport for Sim {
                 .clone();
             let counted = Counted::new(&self.census);
             let connecting = async {
-                sleep(script.connect_delay).await;
+                // Even no time at all takes the timer's wheel to its next tick.
+                if !script.connect_delay.is_zero() {
+                    sleep(script.connect_delay).await;
+                }
                 match &script.connect {
                     Connect::Succeed => Ok(()),
                     Connect::Fail(failure) => Err(failure.clone()),

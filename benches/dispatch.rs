@@ -1,0 +1,110 @@
+//! What the engine costs per node: `exec::dispatch` over scripted nodes that answer at once.
+//!
+//! `fold` shows the engine alone, `gathered` and `jsonl` with what is usually in front of it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run should stop"
+)]
+
+use std::hint::black_box;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use hapsh::event::{Event, Summary};
+use hapsh::exec::{Means, dispatch};
+use hapsh::plan::{Limits, NodeName, Plan};
+use hapsh::report::{self, Form, Look, Reporter};
+use hapsh::transport::Command;
+use hapsh::transport::sim::{Script, Sim};
+use hapsh::work::run::Run;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+/// Shows nothing.
+struct Silent;
+
+impl Reporter for Silent {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        black_box(event);
+        Ok(())
+    }
+
+    fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
+    let Some(form) = form else {
+        return Box::new(Silent);
+    };
+    let look = Look {
+        program: "hash".to_owned(),
+        form,
+        labels: true,
+        merge_err: false,
+        notes: true,
+        color_out: false,
+        color_err: false,
+        escape_out: false,
+        escape_err: false,
+        progress: false,
+    };
+    report::new(
+        &look,
+        Arc::clone(names),
+        io::sink(),
+        io::sink(),
+        Path::new("/tmp"),
+    )
+}
+
+/// One run over all nodes of the plan.
+fn run(runtime: &Runtime, plan: &Plan, sim: &Sim, form: Option<Form>) {
+    let work = Run {
+        command: Command::default(),
+    };
+    let means = Means {
+        transport: sim,
+        work: &work,
+        pool: None,
+    };
+    let (_stop, mut stops) = mpsc::channel(1);
+    let mut reporter = reporter(form, &plan.nodes);
+    let summary = runtime.block_on(dispatch(plan, means, &mut stops, &mut *reporter));
+    assert_eq!(summary.outcomes.len(), plan.nodes.len());
+}
+
+fn benches(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sim = Sim::new().every(Script::output("the same line on every node\n"));
+    let mut group = criterion.benchmark_group("dispatch");
+    group.sample_size(20);
+    for nodes in [100, 10_000] {
+        let names: Arc<[NodeName]> = (1..=nodes)
+            .map(|number| NodeName::from(format!("n{number}")))
+            .collect();
+        let fanout = NonZeroUsize::new(64).unwrap();
+        let plan = Plan::all(names, fanout, Limits::default());
+        group.throughput(Throughput::Elements(nodes));
+        for (name, form) in [
+            ("fold", None),
+            ("gathered", Some(Form::Gathered)),
+            ("jsonl", Some(Form::Jsonl)),
+        ] {
+            group.bench_function(BenchmarkId::new(name, nodes), |bencher| {
+                bencher.iter(|| run(&runtime, &plan, &sim, form));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(dispatching, benches);
+criterion_main!(dispatching);
