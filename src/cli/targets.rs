@@ -6,7 +6,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::flags::Targets;
 use crate::config::Environment;
-use crate::nodeset::{self, Groups, NoGroups, NodeSet};
+use crate::groups::{Resolver, Settings, search_path};
+use crate::nodeset::{self, EvalError, GroupError, Groups, NodeSet, ParseError};
 
 /// The nodes that are meant; never empty.
 pub(super) fn nodes(
@@ -14,8 +15,7 @@ pub(super) fn nodes(
     default: Option<&str>,
     environment: &Environment,
 ) -> Result<NodeSet, CliError> {
-    let groups = NoGroups;
-    let _ = environment;
+    let groups = Known(resolver(environment));
     let eval = |text: &str| eval(text, &groups);
     let mut nodes = NodeSet::default();
     let mut named = targets.all || !targets.group.is_empty();
@@ -66,11 +66,64 @@ pub(super) fn nodes(
     Ok(nodes)
 }
 
+/// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.
+fn resolver(environment: &Environment) -> Resolver {
+    let variable = |name: &str| environment.get(name).map(ToOwned::to_owned);
+    Resolver::new(Settings::search(&search_path(variable, None)))
+}
+
+/// Groups of which an unknown one is an error: a typo must not mean fewer nodes.
+struct Known(Resolver);
+
+impl Groups for Known {
+    fn map(&self, source: Option<&str>, group: &str) -> Result<String, GroupError> {
+        let nodes = Groups::map(&self.0, source, group)?;
+        let known =
+            || Groups::list(&self.0, source).map(|names| names.iter().any(|name| name == group));
+        if nodes.trim().is_empty() && !known().unwrap_or(true) {
+            let prefix = source
+                .map(|source| format!("{source}:"))
+                .unwrap_or_default();
+            return Err(GroupError::Other(format!(
+                "unknown group `@{prefix}{group}`"
+            )));
+        }
+        Ok(nodes)
+    }
+
+    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
+        Groups::all(&self.0, source)
+    }
+
+    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
+        Groups::list(&self.0, source)
+    }
+
+    fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError> {
+        Groups::reverse(&self.0, source, node)
+    }
+
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        Groups::sources(&self.0)
+    }
+}
+
 fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, CliError> {
-    let wrong =
-        |error: &dyn std::fmt::Display| CliError::usage(format!("bad node set `{text}`: {error}"));
-    let expression = nodeset::parse(text).map_err(|error| wrong(&error))?;
-    nodeset::eval(&expression, groups).map_err(|error| wrong(&error))
+    let wrong = |why: String| CliError::usage(format!("bad node set `{text}`: {why}"));
+    let parse = |error: ParseError| wrong(format!("{error} (column {})", error.column));
+    let expression = nodeset::parse(text).map_err(parse)?;
+    nodeset::eval(&expression, groups).map_err(|error| {
+        wrong(match error {
+            EvalError::Group(GroupError::UnknownSource(source)) if source == "<default>" => {
+                "there are no groups: no group source is configured".to_owned()
+            }
+            EvalError::Group(GroupError::Other(why)) => why,
+            EvalError::Parse(_)
+            | EvalError::Group(_)
+            | EvalError::Map { .. }
+            | EvalError::Cycle(_) => error.to_string(),
+        })
+    })
 }
 
 /// The node sets in a file: several to a line, `#` begins a comment.

@@ -26,6 +26,13 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// All variables.
+    pub fn iter(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+    }
+
     /// A variable's text; what is not UTF-8 counts as not set.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

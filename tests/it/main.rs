@@ -9,10 +9,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
-mod completions;
 mod embedded_lab;
 mod emulator;
 mod layers;
-mod links;
-mod shell_init;
 mod ssh;
