@@ -5,6 +5,9 @@
 
 pub mod environment;
 mod file;
+pub mod milkcheck;
+pub mod services;
+mod yaml;
 
 use std::fmt;
 use std::io;
