@@ -388,6 +388,15 @@ impl<'a> Context<'a> {
         Ok(asked.min(most))
     }
 
+    /// The way to nodes that are not known yet, and the limits.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn way(&mut self) -> Result<(Box<dyn Transport>, Limits), CliError> {
+        let limits = self.limits()?;
+        Ok((self.transport()?, limits))
+    }
+
     fn limits(&mut self) -> Result<Limits, CliError> {
         let asked = self.reach.clone();
         let values = &self.config()?.values;

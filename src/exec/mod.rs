@@ -4,7 +4,9 @@
 //! that never started; no event of a node follows it; the bytes of one stream of one node keep their order.
 
 pub mod batch;
+mod gate;
 pub mod pool;
+pub mod services;
 mod worker;
 
 use std::io;

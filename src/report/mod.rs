@@ -8,6 +8,7 @@ pub mod live;
 pub mod look;
 mod notes;
 mod out;
+pub mod services;
 pub mod spill;
 pub mod text;
 
@@ -23,6 +24,7 @@ use gathered::Labels;
 pub use look::{Form, Look};
 use notes::Notes;
 use out::Out;
+pub use services::{ActionEnd, ActionLog, ServiceReporter, Stopped};
 use spill::TempFile;
 
 /// Shows a run as it happens.

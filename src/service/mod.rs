@@ -166,6 +166,20 @@ pub struct Action {
     pub task: Task,
 }
 
+impl Action {
+    /// Whether one local process serves all nodes of its target, as `%hosts` in its command asks for.
+    #[must_use]
+    pub fn is_collective(&self) -> bool {
+        match &self.task {
+            Task::Shell(parts) if self.place == Place::HereForEach => parts.iter().any(|part| {
+                matches!(part, Part::Text(text)
+                    if placeholders::Placeholders::parse(text).is_ok_and(|found| found.is_collective()))
+            }),
+            Task::Shell(_) | Task::Haproxy(_) => false,
+        }
+    }
+}
+
 /// Where an action runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {

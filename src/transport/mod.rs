@@ -4,6 +4,7 @@
 //! [`Session`] it is handed. So a new transport knows nothing of commands' meaning, and a new work
 //! nothing of SSH.
 
+pub mod shell;
 pub mod sim;
 pub mod ssh;
 

@@ -12,4 +12,5 @@ mod lab;
 mod embedded_lab;
 mod emulator;
 mod layers;
+mod milkcheck;
 mod ssh;

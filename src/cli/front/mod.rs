@@ -1,11 +1,21 @@
 //! The front-ends: one file each, and the table of those that replace another tool.
 
 pub mod hash;
+pub mod milkcheck;
 
 use super::FrontEnd;
 
 /// The drop-in front-ends. `hash` itself is what remains when no name matches.
-pub static FRONT_ENDS: &[FrontEnd] = &[];
+pub static FRONT_ENDS: &[FrontEnd] = &[
+    FrontEnd {
+        name: "milkcheck",
+        run: milkcheck::run,
+    },
+    FrontEnd {
+        name: "service",
+        run: milkcheck::run,
+    },
+];
 
 /// The front-end of that name.
 #[must_use]

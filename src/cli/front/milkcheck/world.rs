@@ -1,0 +1,69 @@
+//! What the values of service files ask of the world: node sets, groups, and commands in `%( )`.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use crate::nodeset::{self, EvalError, Groups, NodeSet};
+use crate::plan::NodeName;
+use crate::service::expand::Outside;
+
+/// The world with its group sources.
+pub(super) struct World<'a> {
+    pub(super) groups: &'a dyn Groups,
+}
+
+impl World<'_> {
+    /// A node set's value.
+    pub(super) fn eval(&self, text: &str) -> Result<NodeSet, EvalError> {
+        if text.trim().is_empty() {
+            return Ok(NodeSet::new());
+        }
+        nodeset::eval(&nodeset::parse(text)?, self.groups)
+    }
+
+    /// A node set's value, where an unknown group is an empty set; `None` if it is no node set.
+    pub(super) fn lenient(&self, text: &str) -> Option<NodeSet> {
+        match self.eval(text) {
+            Ok(nodes) => Some(nodes),
+            Err(EvalError::Group(_) | EvalError::Map { .. }) => Some(NodeSet::new()),
+            Err(EvalError::Parse(_) | EvalError::Cycle(_)) => None,
+        }
+    }
+
+    /// The names a name stands for.
+    pub(super) fn names(&self, text: &str) -> Result<Vec<String>, String> {
+        match self.eval(text) {
+            Ok(nodes) => Ok(nodes.iter().collect()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Outside for World<'_> {
+    fn nodes(&mut self, text: &str) -> Result<Vec<NodeName>, String> {
+        match self.eval(text) {
+            Ok(nodes) => Ok(nodes.iter().map(NodeName::from).collect()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn fold(&mut self, nodes: &[NodeName]) -> String {
+        nodes.iter().collect::<NodeSet>().to_string()
+    }
+
+    fn shell(&mut self, command: &str) -> Option<String> {
+        let output = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(command)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        let has_run = output.status.code().is_some_and(|code| code < 126);
+        if !has_run || output.status.signal().is_some() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        Some(text.trim_end_matches('\n').to_owned())
+    }
+}
