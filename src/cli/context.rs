@@ -17,6 +17,7 @@ use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
 use crate::exec::Means;
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
+use crate::haproxy::select::Selector;
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
@@ -24,6 +25,7 @@ use crate::report::{self, Form, Look};
 use crate::terminal::signals::Signals;
 use crate::transport::Transport;
 use crate::work::Work;
+use crate::work::haproxy::Sockets;
 
 /// What a verb has in hand.
 #[derive(Debug)]
@@ -155,6 +157,28 @@ impl<'a> Context<'a> {
     pub fn nodes(&mut self) -> Result<NodeSet, CliError> {
         let default = self.config()?.values.nodes.clone();
         targets::nodes(&self.targets, default.as_deref(), &self.environment)
+    }
+
+    /// The servers that a verb's words mean.
+    ///
+    /// # Errors
+    /// A word that could mean no server.
+    pub fn selectors(&self, words: &[String]) -> Result<Vec<Selector>, CliError> {
+        words
+            .iter()
+            .map(|word| Selector::parse(word).map_err(|error| CliError::usage(error.to_string())))
+            .collect()
+    }
+
+    /// The stats sockets of the nodes.
+    ///
+    /// # Errors
+    /// A socket that cannot be one, or a configuration that cannot be used.
+    pub fn sockets(&mut self) -> Result<Sockets, CliError> {
+        let asked = self.reach.socket.clone();
+        let values = self.config()?.values.clone();
+        let groups = targets::groups(&self.environment);
+        super::haproxy::sockets::sockets(&asked, &values, &groups)
     }
 
     /// Everything a run needs, resolved.

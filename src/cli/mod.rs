@@ -11,6 +11,7 @@ mod exit;
 pub mod flags;
 pub mod front;
 pub mod getopt;
+pub mod haproxy;
 mod quote;
 mod reach;
 mod rollout;

@@ -15,7 +15,7 @@ pub(super) fn nodes(
     default: Option<&str>,
     environment: &Environment,
 ) -> Result<NodeSet, CliError> {
-    let groups = Known(resolver(environment));
+    let groups = groups(environment);
     let eval = |text: &str| eval(text, &groups);
     let mut nodes = NodeSet::default();
     let mut named = targets.all || !targets.group.is_empty();
@@ -64,6 +64,11 @@ pub(super) fn nodes(
         ));
     }
     Ok(nodes)
+}
+
+/// The groups that node sets may name.
+pub(super) fn groups(environment: &Environment) -> impl Groups {
+    Known(resolver(environment))
 }
 
 /// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.

@@ -13,6 +13,7 @@ use crate::cli::flags::{Care, Reach, Show, Targets};
 use crate::cli::rollout::Rollout;
 use crate::cli::verb;
 use crate::config::Environment;
+use crate::haproxy::command::Command;
 
 /// The command line of `hash`.
 #[derive(Debug, Parser)]
@@ -63,6 +64,24 @@ In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  e
 /// The verbs.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Show the states of HAProxy's servers; exit code 2 when one is not RUNNING/READY
+    Status(verb::status::StatusArgs),
+    /// Put servers into service, and wait until their checks pass
+    Enable(verb::change::EnableArgs),
+    /// Take servers out of service, and prove it
+    Disable(verb::change::DisableArgs),
+    /// Let servers have no new clients
+    Drain(verb::change::DrainArgs),
+    /// Give servers another weight
+    Weight(verb::change::WeightArgs),
+    /// Show HAProxy's process
+    Info(verb::question::QuestionArgs),
+    /// Show HAProxy's counters as CSV
+    Stat(verb::question::QuestionArgs),
+    /// Show HAProxy's sessions
+    Sess(verb::question::QuestionArgs),
+    /// Send one line to the Runtime API
+    Raw(verb::question::RawArgs),
     /// Run a command on the nodes (short: hash … -- COMMAND)
     Run(verb::run::RunArgs),
     /// See which nodes can be reached and logged in to
@@ -76,6 +95,15 @@ enum Verb {
 impl Verb {
     fn run(self, context: &mut Context<'_>) -> Result<u8, CliError> {
         match self {
+            Self::Status(args) => verb::status::run(&args, context),
+            Self::Enable(args) => verb::change::enable(&args, context),
+            Self::Disable(args) => verb::change::disable(&args, context),
+            Self::Drain(args) => verb::change::drain(&args, context),
+            Self::Weight(args) => verb::change::weight(&args, context),
+            Self::Info(_) => verb::question::run(Command::ShowInfo, context),
+            Self::Stat(_) => verb::question::run(Command::ShowStat, context),
+            Self::Sess(_) => verb::question::run(Command::ShowSessions, context),
+            Self::Raw(args) => verb::question::raw(&args, context),
             Self::Run(args) => verb::run::run(args, context),
             Self::Ping(args) => verb::ping::run(&args, context),
             Self::Lab(args) => verb::lab::run(&args, context),

@@ -1,6 +1,9 @@
 //! The verbs of `hash`: one file each, with its arguments and what it does.
 
+pub mod change;
 pub mod config;
 pub mod lab;
 pub mod ping;
+pub mod question;
 pub mod run;
+pub mod status;

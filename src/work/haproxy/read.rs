@@ -69,10 +69,8 @@ impl Read {
 
     /// What was read of each node, by its position.
     #[must_use]
-    pub fn into_readings(self) -> Vec<Option<NodeReading>> {
-        self.readings
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub fn readings(&self) -> Vec<Option<NodeReading>> {
+        std::mem::take(&mut *self.readings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn read(&self, node: NodeId, session: &mut dyn Session) -> Result<(), Failure> {

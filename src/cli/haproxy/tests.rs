@@ -1,0 +1,775 @@
+//! Whole changes on load balancers of the lab, without SSH: the same answers, the same failures.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::audit::Log;
+use super::change::{Done, Hands, Order, change};
+use crate::cli::console::Console;
+use crate::cli::context::Context;
+use crate::config::Environment;
+use crate::event::{ErrorCode, Failure, NodeId, Outcome, Stop};
+use crate::haproxy::answer::{self, Level};
+use crate::haproxy::change::Wanted;
+use crate::haproxy::command::Weight;
+use crate::haproxy::name::ServerName;
+use crate::haproxy::select::Selector;
+use crate::haproxy::state::AdminWord;
+use crate::lab::haproxy::{Condition, Haproxy, ORIGINS, Setup};
+use crate::plan::{Limits, NodeName, Plan};
+use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
+use crate::work::haproxy::Sockets;
+use crate::work::haproxy::change::{Goal, Then};
+
+const MAINT: Wanted = Wanted::State(AdminWord::Maint);
+const READY: Wanted = Wanted::State(AdminWord::Ready);
+const DRAIN: Wanted = Wanted::State(AdminWord::Drain);
+
+/// One load balancer.
+struct Balancer {
+    haproxy: Haproxy,
+    level: Level,
+    reachable: bool,
+    /// After so many lines from now it is reloaded.
+    reload_after: Option<usize>,
+    /// It accepts this and does nothing.
+    deaf_to: Option<&'static str>,
+    heard: Vec<String>,
+}
+
+/// Two load balancers on tokio's clock.
+#[derive(Clone)]
+struct Pair {
+    balancers: Arc<Mutex<BTreeMap<String, Balancer>>>,
+    begun: Instant,
+}
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pair")
+    }
+}
+
+impl Pair {
+    fn new() -> Self {
+        let balancer = |pid: u32| Balancer {
+            haproxy: Haproxy::new(
+                Setup {
+                    node: "lb".to_owned(),
+                    description: "a test".to_owned(),
+                    pid,
+                    addresses: ORIGINS
+                        .iter()
+                        .map(|_| ([127, 0, 0, 1], 80).into())
+                        .collect(),
+                    started: 0,
+                },
+                Duration::ZERO,
+            ),
+            level: Level::Admin,
+            reachable: true,
+            reload_after: None,
+            deaf_to: None,
+            heard: Vec::new(),
+        };
+        let balancers = [("lb1", 100), ("lb2", 200)]
+            .into_iter()
+            .map(|(name, pid)| (name.to_owned(), balancer(pid)))
+            .collect();
+        Self {
+            balancers: Arc::new(Mutex::new(balancers)),
+            begun: Instant::now(),
+        }
+    }
+
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Balancer, Duration) -> T) -> T {
+        act(
+            self.balancers.lock().unwrap().get_mut(name).unwrap(),
+            self.begun.elapsed(),
+        )
+    }
+
+    fn origin(&self, origin: &str, condition: Condition) {
+        for name in ["lb1", "lb2"] {
+            self.with(name, |one, now| {
+                one.haproxy.set_condition(origin, condition, now)
+            });
+        }
+    }
+
+    /// The state of a server, as a bystander sees it.
+    fn words(&self, name: &str, server: &str) -> String {
+        let answer = self.with(name, |one, now| {
+            one.haproxy.answer(b"show servers state", Level::User, now)
+        });
+        let servers = answer::servers(&answer).unwrap();
+        servers
+            .iter()
+            .find(|known| known.name.as_str() == server)
+            .unwrap()
+            .words()
+    }
+
+    /// The writes a load balancer heard.
+    fn writes(&self, name: &str) -> Vec<String> {
+        self.with(name, |one, _| {
+            let writes = one
+                .heard
+                .iter()
+                .filter(|line| line.starts_with("set ") || line.starts_with("shutdown "));
+            writes.cloned().collect()
+        })
+    }
+
+    fn answer(&self, name: &str, line: &str) -> Vec<u8> {
+        self.with(name, |one, now| {
+            one.heard.push(line.to_owned());
+            if one.deaf_to.is_some_and(|deaf| line.contains(deaf)) {
+                return b"\n".to_vec();
+            }
+            let answer = one.haproxy.answer(line.as_bytes(), one.level, now);
+            one.reload_after = match one.reload_after {
+                Some(0) => {
+                    let pid = one.haproxy.pid() + 1;
+                    one.haproxy.reload(pid, now);
+                    None
+                }
+                left => left.map(|left| left - 1),
+            };
+            answer
+        })
+    }
+}
+
+impl Transport for Pair {
+    fn connect<'a>(
+        &'a self,
+        node: &'a NodeName,
+        _limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
+        Box::pin(async move {
+            if self.with(node, |one, _| one.reachable) {
+                Ok(Box::new(Here {
+                    pair: self.clone(),
+                    name: node.to_string(),
+                }) as Box<dyn Session>)
+            } else {
+                Err(Failure::new(ErrorCode::Refused, "connection refused"))
+            }
+        })
+    }
+}
+
+struct Here {
+    pair: Pair,
+    name: String,
+}
+
+impl Session for Here {
+    fn exec<'a>(
+        &'a mut self,
+        _command: &'a Command,
+        _io: &'a mut NodeIo,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async { Outcome::failed(ErrorCode::ExecRefused, "no commands here") })
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        endpoint: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        let known = endpoint.to_string() == "/run/haproxy/admin.sock";
+        let stream = Stream {
+            pair: self.pair.clone(),
+            name: self.name.clone(),
+            line: Vec::new(),
+            answer: None,
+        };
+        Box::pin(async move {
+            if known {
+                Ok(Box::new(stream) as Box<dyn Duplex>)
+            } else {
+                Err(Failure::new(ErrorCode::Socket, "no such file"))
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// A connection to the stats socket: answers the first line and closes.
+struct Stream {
+    pair: Pair,
+    name: String,
+    line: Vec<u8>,
+    answer: Option<io::Cursor<Vec<u8>>>,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.answer {
+            Some(answer) => {
+                ready!(Pin::new(answer).poll_read(context, buffer))?;
+                Poll::Ready(Ok(()))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.line.extend_from_slice(data);
+        if let Some(line) = self.line.strip_suffix(b"\n") {
+            let line = String::from_utf8(line.to_vec()).unwrap();
+            let answer = self.pair.answer(&self.name, &line);
+            self.answer = Some(io::Cursor::new(answer));
+        }
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn order(wanted: Wanted, goal: Goal, selectors: &[&str]) -> Order {
+    Order {
+        wanted,
+        goal,
+        selectors: selectors
+            .iter()
+            .map(|text| Selector::parse(text).unwrap())
+            .collect(),
+        sockets: Sockets::FirstOf(vec![
+            Endpoint::Unix("/run/other.sock".to_owned()),
+            Endpoint::Unix("/run/haproxy/admin.sock".to_owned()),
+        ]),
+        force: false,
+        partial_ok: false,
+        rollback: false,
+        canary: wanted == MAINT,
+        may_miss: false,
+    }
+}
+
+/// What a change came to, with what was said and written down.
+struct Ran {
+    done: Done,
+    notes: Vec<String>,
+    audit: Vec<serde_json::Value>,
+}
+
+impl Ran {
+    fn outcome(&self, node: u32) -> &Outcome {
+        &self
+            .done
+            .summary
+            .outcomes
+            .iter()
+            .find(|(id, _)| *id == NodeId(node))
+            .unwrap()
+            .1
+    }
+
+    fn code(&self, node: u32) -> Option<ErrorCode> {
+        match self.outcome(node) {
+            Outcome::Failed(failure) => Some(failure.code),
+            Outcome::Exited { .. } | Outcome::Killed { .. } => None,
+        }
+    }
+
+    fn message(&self, node: u32) -> &str {
+        match self.outcome(node) {
+            Outcome::Failed(failure) => &failure.message,
+            Outcome::Exited { .. } | Outcome::Killed { .. } => "",
+        }
+    }
+}
+
+async fn run(pair: &Pair, order: Order) -> Ran {
+    let (_sender, stops) = mpsc::channel(8);
+    run_with(pair, order, stops, &[]).await
+}
+
+async fn run_with(
+    pair: &Pair,
+    order: Order,
+    mut stops: mpsc::Receiver<Stop>,
+    variables: &[(&str, &str)],
+) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let mut pairs = vec![
+        ("XDG_STATE_HOME", state.to_str().unwrap()),
+        ("USER", "operator"),
+    ];
+    pairs.extend_from_slice(variables);
+    let environment: Environment = pairs
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    let mut console = Console::open().unwrap();
+    let mut context = Context::new(
+        "hash",
+        environment,
+        &mut console,
+        (
+            Default::default(),
+            Default::default(),
+            Default::default(),
+            Default::default(),
+        ),
+    );
+    let mut log = Log::new(&mut context, "test", Some("a reason".to_owned())).unwrap();
+    let names: Arc<[NodeName]> = ["lb1", "lb2"].map(NodeName::from).into();
+    let plan = Plan::all(names, NonZeroUsize::new(64).unwrap(), Limits::default());
+    let mut notes = Vec::new();
+    let done = change(
+        order,
+        Hands {
+            plan: &plan,
+            transport: pair,
+            stops: &mut stops,
+            log: &mut log,
+            note: &mut |text| notes.push(text.to_owned()),
+        },
+    )
+    .await;
+    let audit = std::fs::read_to_string(state.join("hash/audit.jsonl")).unwrap_or_default();
+    Ran {
+        done,
+        notes,
+        audit: audit
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_is_taken_out_everywhere_and_put_back() {
+    let pair = Pair::new();
+    let out = run(&pair, order(MAINT, Goal::Set, &["puppet-i0-svc1"])).await;
+    assert_eq!(
+        (out.outcome(0), out.outcome(1)),
+        (&Outcome::OK, &Outcome::OK)
+    );
+    assert_eq!(out.done.texts[0], out.done.texts[1]);
+    assert_eq!(
+        out.done.texts[0].lines().next(),
+        Some("all_puppet_masters/puppet-i0-svc1: RUNNING/READY -> STOPPED/MAINT")
+    );
+    assert_eq!(out.done.texts[0].lines().count(), 6);
+    assert_eq!(
+        pair.words("lb2", "i28_puppet_masters/puppet-i0-svc1"),
+        "STOPPED/MAINT"
+    );
+    assert!(out.done.wrote && out.notes.is_empty(), "{:?}", out.notes);
+    assert_eq!(out.audit.len(), 12, "one line per node and server");
+    let line = &out.audit[0];
+    for (key, value) in [
+        ("user", "operator"),
+        ("verb", "test"),
+        ("node", "lb1"),
+        ("socket", "/run/haproxy/admin.sock"),
+        ("server", "all_puppet_masters/puppet-i0-svc1"),
+        ("before", "RUNNING/READY"),
+        ("after", "STOPPED/MAINT"),
+        ("verdict", "done"),
+        ("reason", "a reason"),
+    ] {
+        assert_eq!(line[key], value, "{key}");
+    }
+    let again = run(&pair, order(MAINT, Goal::Set, &["puppet-i0-svc1"])).await;
+    assert!(
+        again.done.texts[0]
+            .starts_with("all_puppet_masters/puppet-i0-svc1: STOPPED/MAINT, unchanged\n")
+    );
+    assert!(!again.done.wrote && again.audit.is_empty());
+    let back = run(
+        &pair,
+        order(
+            READY,
+            Goal::Healthy(Duration::from_secs(30)),
+            &["puppet-i0-svc1"],
+        ),
+    )
+    .await;
+    assert_eq!(
+        (back.outcome(0), back.outcome(1)),
+        (&Outcome::OK, &Outcome::OK)
+    );
+    assert!(back.done.texts[1].ends_with("STOPPED/MAINT -> RUNNING/READY\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_usable_server_stays() {
+    let pair = Pair::new();
+    assert_eq!(
+        run(&pair, order(MAINT, Goal::Set, &["ldap/ldap-svc1"]))
+            .await
+            .code(0),
+        None
+    );
+    for wanted in [
+        MAINT,
+        DRAIN,
+        Wanted::Weight(Weight::Absolute(0)),
+        Wanted::Weight(Weight::Percent(50)),
+    ] {
+        let refused = run(&pair, order(wanted, Goal::Set, &["ldap/ldap-svc2"])).await;
+        assert_eq!(
+            (refused.code(0), refused.code(1)),
+            (Some(ErrorCode::Guard), Some(ErrorCode::Guard))
+        );
+        assert!(
+            refused.message(0).contains("backend ldap (ldap-svc2)"),
+            "{}",
+            refused.message(0)
+        );
+        assert_eq!(pair.words("lb1", "ldap/ldap-svc2"), "RUNNING/READY");
+    }
+    let mut forced = order(MAINT, Goal::Set, &["ldap/ldap-svc2"]);
+    forced.force = true;
+    let done = run(&pair, forced).await;
+    assert_eq!(done.code(0), None);
+    assert!(
+        done.notes[0].starts_with("warning: lb1: no usable server will be left in backend ldap")
+    );
+}
+
+/// The guard on one node holds for all of them.
+#[tokio::test(start_paused = true)]
+async fn one_balancer_at_its_last_server_stops_the_change_everywhere() {
+    let pair = Pair::new();
+    pair.answer("lb2", "set server http/http-svc2 state maint");
+    let refused = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!(
+        (refused.code(0), refused.code(1)),
+        (Some(ErrorCode::NotBegun), Some(ErrorCode::Guard))
+    );
+    assert_eq!(refused.message(0), "nothing was changed, because of lb2");
+    assert!(pair.writes("lb1").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_server_is_not_reported_as_enabled() {
+    let pair = Pair::new();
+    run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    pair.origin("http-svc1", Condition::Refused);
+    let limit = Goal::Healthy(Duration::from_secs(30));
+    let ran = run(&pair, order(READY, limit, &["http/http-svc1"])).await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::Wait), Some(ErrorCode::Wait))
+    );
+    assert_eq!(
+        ran.message(0),
+        "READY, but no full health after 30s: http/http-svc1 is DOWN"
+    );
+    assert_eq!(
+        ran.done.texts[0],
+        "http/http-svc1: STOPPED/MAINT -> STOPPED/READY\n"
+    );
+    assert!(
+        ran.notes
+            .iter()
+            .any(|note| note == "to take it back: hapsh -w 'lb[1-2]' disable http/http-svc1"),
+        "{:?}",
+        ran.notes
+    );
+    assert_eq!(ran.audit[0]["verdict"], "failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_cannot_be_reached_lets_nothing_begin() {
+    let pair = Pair::new();
+    pair.with("lb2", |one, _| one.reachable = false);
+    let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::NotBegun), Some(ErrorCode::Refused))
+    );
+    assert!(pair.writes("lb1").is_empty() && ran.audit.is_empty());
+    let mut partial = order(MAINT, Goal::Set, &["http/http-svc1"]);
+    partial.partial_ok = true;
+    let ran = run(&pair, partial).await;
+    assert_eq!((ran.code(0), ran.code(1)), (None, Some(ErrorCode::Refused)));
+    assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_of_low_level_is_named() {
+    let pair = Pair::new();
+    pair.with("lb1", |one, _| one.level = Level::User);
+    let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::Permission), Some(ErrorCode::NotBegun))
+    );
+    assert_eq!(
+        ran.message(0),
+        "the socket /run/haproxy/admin.sock is read-only (level user); a change needs one of level admin"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_without_a_match_is_an_error_of_the_node() {
+    let pair = Pair::new();
+    let ran = run(
+        &pair,
+        order(MAINT, Goal::Set, &["http/http-svc1", "nobody"]),
+    )
+    .await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::Select), Some(ErrorCode::Select))
+    );
+    assert_eq!(ran.message(0), "no server here matches `nobody`");
+    let mut may_miss = order(MAINT, Goal::Set, &["nobody"]);
+    may_miss.may_miss = true;
+    let ran = run(&pair, may_miss).await;
+    assert_eq!((ran.code(0), ran.done.matched), (None, false));
+}
+
+/// A reload between the write and the reading back: the new worker has forgotten it, so it is written again.
+#[tokio::test(start_paused = true)]
+async fn a_reload_in_between_is_noticed() {
+    let pair = Pair::new();
+    // The first line is the reading, the second the write.
+    pair.with("lb1", |one, _| one.reload_after = Some(1));
+    let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (None, None),
+        "{}",
+        ran.message(0)
+    );
+    assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
+    assert_eq!(pair.writes("lb1").len(), 2);
+    assert_eq!(
+        ran.notes,
+        ["warning: lb1: HAProxy was reloaded in between; the change was made again"]
+    );
+}
+
+/// Accepted is not done: only what is read back counts. The first node goes first, so the second is spared.
+#[tokio::test(start_paused = true)]
+async fn an_accepted_change_that_did_nothing_is_a_failure() {
+    let pair = Pair::new();
+    pair.with("lb1", |one, _| one.deaf_to = Some("state maint"));
+    let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::Verify), Some(ErrorCode::NotBegun))
+    );
+    assert_eq!(
+        ran.message(1),
+        "not begun, because lb1 went first and failed"
+    );
+    assert!(pair.writes("lb2").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_change_is_taken_back_when_asked() {
+    for rollback in [false, true] {
+        let pair = Pair::new();
+        pair.with("lb2", |one, _| one.deaf_to = Some("state maint"));
+        let mut both = order(MAINT, Goal::Set, &["http/http-svc1"]);
+        both.rollback = rollback;
+        let ran = run(&pair, both).await;
+        assert_eq!(ran.code(1), Some(ErrorCode::Verify));
+        if rollback {
+            assert_eq!(ran.message(0), "taken back, because it failed elsewhere");
+            assert_eq!(pair.words("lb1", "http/http-svc1"), "RUNNING/READY");
+            assert_eq!(ran.audit[0]["verdict"], "restored");
+        } else {
+            assert_eq!(ran.code(0), None);
+            assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
+            assert!(
+                ran.notes[0]
+                    .starts_with("to take it back: hapsh -w 'lb[1-2]' enable http/http-svc1"),
+                "{:?}",
+                ran.notes
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn balancers_that_disagree_are_told_and_made_equal() {
+    let pair = Pair::new();
+    pair.answer("lb2", "set server http/http-svc1 state maint");
+    let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
+    assert_eq!((ran.code(0), ran.code(1)), (None, None));
+    assert_eq!(
+        ran.notes,
+        [
+            "warning: the nodes do not agree on these servers before the change:",
+            "lb1: http/http-svc1: RUNNING/READY, weight 1",
+            "lb2: http/http-svc1: STOPPED/MAINT, weight 1",
+        ]
+    );
+    assert!(ran.done.texts[1].ends_with("unchanged\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_the_last_session() {
+    let ldap = ServerName::parse("ldap/ldap-svc1").unwrap();
+    let limit = Duration::from_secs(60);
+    for (then, word) in [
+        (Then::Stay, "RUNNING/DRAIN"),
+        (Then::Disable, "STOPPED/MAINT"),
+        (Then::Kill, "STOPPED/MAINT"),
+    ] {
+        let pair = Pair::new();
+        let run = run(
+            &pair,
+            order(DRAIN, Goal::Idle(limit, then), &["ldap/ldap-svc1"]),
+        )
+        .await;
+        assert_eq!(
+            (run.code(0), run.code(1)),
+            (None, None),
+            "{}",
+            run.message(0)
+        );
+        assert_eq!(pair.words("lb1", "ldap/ldap-svc1"), word);
+    }
+    for (then, code, word) in [
+        (Then::Stay, Some(ErrorCode::Wait), "RUNNING/DRAIN"),
+        (Then::Disable, Some(ErrorCode::Wait), "RUNNING/DRAIN"),
+        (Then::Kill, None, "STOPPED/MAINT"),
+    ] {
+        let pair = Pair::new();
+        pair.with("lb1", |one, _| one.haproxy.set_sessions(&ldap, 3));
+        let ran = run(
+            &pair,
+            order(DRAIN, Goal::Idle(limit, then), &["ldap/ldap-svc1"]),
+        )
+        .await;
+        assert_eq!((ran.code(0), ran.code(1)), (code, None));
+        assert_eq!(pair.words("lb1", "ldap/ldap-svc1"), word);
+        if code.is_some() {
+            assert_eq!(
+                ran.message(0),
+                "ldap/ldap-svc1 has 3 sessions after 1m; left in DRAIN"
+            );
+        }
+        assert!(
+            ran.notes
+                .contains(&"lb1: waiting: ldap/ldap-svc1 has 3 sessions".to_owned())
+        );
+    }
+}
+
+/// A DOWN server counts as drained when nobody is on it.
+#[tokio::test(start_paused = true)]
+async fn a_dead_server_drains_too() {
+    let pair = Pair::new();
+    pair.origin("ldap-svc1", Condition::Refused);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let goal = Goal::Idle(Duration::from_secs(60), Then::Stay);
+    let ran = run(&pair, order(DRAIN, goal, &["ldap/ldap-svc1"])).await;
+    assert_eq!((ran.code(0), ran.code(1)), (None, None));
+    assert_eq!(pair.words("lb1", "ldap/ldap-svc1"), "STOPPED/DRAIN");
+}
+
+/// The first Ctrl-C finishes the pair in hand; a wait ends, and what was made stays made.
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_leaves_no_half_pair() {
+    let pair = Pair::new();
+    let ldap = ServerName::parse("ldap/ldap-svc1").unwrap();
+    for name in ["lb1", "lb2"] {
+        pair.with(name, |one, _| one.haproxy.set_sessions(&ldap, 3));
+    }
+    let (sender, stops) = mpsc::channel(8);
+    let goal = Goal::Idle(Duration::from_secs(600), Then::Stay);
+    let interrupt = async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        sender.send(Stop::Terminate).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let ran = tokio::select! {
+        ran = run_with(&pair, order(DRAIN, goal, &["ldap/ldap-svc1"]), stops, &[]) => ran,
+        () = interrupt => unreachable!(),
+    };
+    assert_eq!(
+        (ran.code(0), ran.code(1)),
+        (Some(ErrorCode::Stopped), Some(ErrorCode::Stopped))
+    );
+    assert_eq!(
+        ran.message(0),
+        "stopped while waiting; the change itself was made and read back"
+    );
+    assert_eq!(pair.words("lb2", "ldap/ldap-svc1"), "RUNNING/DRAIN");
+    assert_eq!(ran.audit[0]["verdict"], "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_audit_log_no_change_where_it_is_required() {
+    let pair = Pair::new();
+    for (wish, code) in [("required", Some(ErrorCode::Guard)), ("on", None)] {
+        let (_sender, stops) = mpsc::channel(8);
+        let variables = [
+            ("HASH_AUDIT", wish),
+            ("HASH_AUDIT_FILE", "/dev/null/audit.jsonl"),
+        ];
+        let ran = run_with(
+            &pair,
+            order(MAINT, Goal::Set, &["http/http-svc1"]),
+            stops,
+            &variables,
+        )
+        .await;
+        assert_eq!(ran.code(0), code, "{}", ran.message(0));
+        assert_eq!(pair.writes("lb1").is_empty(), code.is_some());
+        assert_eq!(ran.notes.is_empty(), code.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn weights_are_set_and_read_back() {
+    let pair = Pair::new();
+    let ran = run(
+        &pair,
+        order(Wanted::Weight(Weight::Percent(700)), Goal::Set, &["ldap/*"]),
+    )
+    .await;
+    assert_eq!((ran.code(0), ran.code(1)), (None, None));
+    assert_eq!(
+        ran.done.texts[0],
+        "ldap/ldap-svc1: weight 1 -> weight 7\nldap/ldap-svc2: weight 1 -> weight 7\n"
+    );
+    assert_eq!(
+        pair.writes("lb1"),
+        [
+            "set server ldap/ldap-svc1 weight 700%",
+            "set server ldap/ldap-svc2 weight 700%"
+        ]
+    );
+}
