@@ -93,8 +93,10 @@ impl LineTree {
             tree: self,
             ends,
             todo: Vec::new(),
+            levels: HashMap::new(),
+            level: 0,
         };
-        walk.add_children(0, 0, true);
+        walk.add_children(0, 1, true);
         walk
     }
 }
@@ -104,7 +106,8 @@ impl LineTree {
 pub struct Step<'a> {
     /// The line.
     pub line: &'a [u8],
-    /// How often its branch parted from others before.
+    /// How deep it is shown. A branch that parts from others is one level deeper than what it parts from,
+    /// unless one that parted as many lines from the root was already seen: then it is as deep as that.
     pub level: usize,
     /// The keys that said it, lowest first, where they are others than those of the line before.
     pub keys: Option<Vec<u32>>,
@@ -117,20 +120,25 @@ pub struct Walk<'a> {
     /// The keys whose last line a node is.
     ends: HashMap<u32, Vec<u32>>,
     todo: Vec<Todo>,
+    /// The levels of branches by the number of lines from the root, and that of the branch at hand.
+    levels: HashMap<usize, usize>,
+    level: usize,
 }
 
 #[derive(Debug)]
 struct Todo {
     node: u32,
-    level: usize,
+    /// Its number of lines from the root.
+    depth: usize,
+    /// It is the first line of a branch.
     parts: bool,
 }
 
 impl Walk<'_> {
-    fn add_children(&mut self, node: u32, level: usize, parts: bool) {
+    fn add_children(&mut self, node: u32, depth: usize, parts: bool) {
         let children = &self.tree.nodes[node as usize].children;
         self.todo
-            .extend(children.iter().map(|&node| Todo { node, level, parts }));
+            .extend(children.iter().map(|&node| Todo { node, depth, parts }));
     }
 
     fn keys_below(&self, node: u32) -> Vec<u32> {
@@ -148,13 +156,21 @@ impl<'a> Iterator for Walk<'a> {
     type Item = Step<'a>;
 
     fn next(&mut self) -> Option<Step<'a>> {
-        let Todo { node, level, parts } = self.todo.pop()?;
+        let Todo { node, depth, parts } = self.todo.pop()?;
         let here = &self.tree.nodes[node as usize];
         let children_part = here.children.len() > 1 || self.ends.contains_key(&node);
-        self.add_children(node, level + usize::from(children_part), children_part);
+        self.add_children(node, depth + 1, children_part);
+        if parts {
+            let deeper = if self.levels.is_empty() {
+                0
+            } else {
+                self.level + 1
+            };
+            self.level = *self.levels.entry(depth).or_insert(deeper);
+        }
         Some(Step {
             line: &here.line,
-            level,
+            level: self.level,
             keys: parts.then(|| self.keys_below(node)),
         })
     }
@@ -194,6 +210,37 @@ mod tests {
             (4, "c"),
         ];
         assert_eq!(shown(&said), ["0 a [1, 3]", "1 b [3]", "0 b [2, 4]", "0 c"]);
+    }
+
+    #[test]
+    fn branches_that_part_equally_far_from_the_root_are_equally_deep() {
+        let deep = [(1, "a"), (2, "a"), (1, "b"), (2, "b"), (1, "c"), (2, "d")];
+        assert_eq!(shown(&deep), ["0 a [1, 2]", "0 b", "1 d [2]", "1 c [1]"]);
+        let mut both = deep.to_vec();
+        both.extend([
+            (3, "z"),
+            (4, "z"),
+            (5, "z"),
+            (3, "p"),
+            (4, "q"),
+            (5, "q"),
+            (4, "r"),
+            (5, "s"),
+        ]);
+        assert_eq!(
+            shown(&both),
+            [
+                "0 z [3, 4, 5]",
+                "1 q [4, 5]",
+                "2 s [5]",
+                "2 r [4]",
+                "1 p [3]",
+                "0 a [1, 2]",
+                "0 b",
+                "2 d [2]",
+                "2 c [1]"
+            ]
+        );
     }
 
     #[test]

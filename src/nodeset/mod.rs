@@ -15,6 +15,7 @@ mod parse;
 mod pattern;
 mod product;
 mod range;
+mod regroup;
 mod render;
 mod slice;
 mod span;
@@ -30,6 +31,7 @@ pub use fold::Autostep;
 pub use iter::Names;
 pub use parse::{Expr, ParseError, ParseErrorKind, parse};
 pub use range::{RangeError, RangeErrorKind, RangeSet};
+pub use regroup::{Regrouped, regroup};
 pub use render::{Axes, Style};
 
 use level::Level;

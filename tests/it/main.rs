@@ -9,8 +9,11 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod clubak;
+mod clubak_oracle;
 mod embedded_lab;
 mod emulator;
 mod layers;
 mod milkcheck;
+mod oracle;
 mod ssh;

@@ -1,5 +1,6 @@
 //! The front-ends: one file each, and the table of those that replace another tool.
 
+pub mod clubak;
 pub mod hash;
 pub mod milkcheck;
 
@@ -7,6 +8,10 @@ use super::FrontEnd;
 
 /// The drop-in front-ends. `hash` itself is what remains when no name matches.
 pub static FRONT_ENDS: &[FrontEnd] = &[
+    FrontEnd {
+        name: "clubak",
+        run: clubak::run,
+    },
     FrontEnd {
         name: "milkcheck",
         run: milkcheck::run,

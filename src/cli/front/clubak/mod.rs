@@ -1,0 +1,354 @@
+//! The front-end `clubak`: regroups `node: text` lines, as ClusterShell's tool of that name does.
+//!
+//! Outputs are kept once per distinct output, beyond a budget in a temporary file (`-T` keeps all lines in
+//! memory). Standard input may also be the events of `hash --jsonl`.
+
+mod input;
+mod keys;
+mod options;
+
+use std::cmp::Reverse;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::super::color::colored;
+use crate::cli::console::Console;
+use crate::config::Environment;
+use crate::gather::tree::LineTree;
+use crate::gather::{DEFAULT_BUDGET, Gather, Output};
+use crate::groups::{Defaults, Resolver, Settings, search_path};
+use crate::nodeset::{self, Axes, EvalError, RangeSet, Style};
+use crate::report::classic::Classic;
+use crate::report::spill::TempFile;
+use input::Input;
+use keys::{Keys, Names};
+use options::{Options, Wish};
+
+/// The version of the tool that this one stands in for.
+const VERSION: &str = "1.10.1";
+
+/// How much of standard input is read at one time.
+const BLOCK: usize = 256 * 1024;
+
+/// Why it ends early.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// A mistake on the command line: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// A message with the program's name in front: exit code 1.
+    #[error("{0}")]
+    Message(String),
+    /// Reading or writing failed: exit code 1, without a word if the reader went away.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<EvalError> for Trouble {
+    fn from(error: EvalError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+/// Runs `clubak` with the words behind its name.
+pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
+    let result = clubak(called, words, console).and_then(|()| Ok(console.close()?));
+    let Err(trouble) = result else { return 0 };
+    if !matches!(trouble, Trouble::Io(_)) {
+        // What was echoed before stays in front of the message.
+        let _ = console.close();
+    }
+    match trouble {
+        Trouble::Usage(message) => {
+            console.complain(format_args!(
+                "{}\n\n{called}: error: {message}",
+                options::USAGE
+            ));
+            2
+        }
+        Trouble::Message(message) => {
+            console.complain(format_args!("{called}: {message}"));
+            1
+        }
+        Trouble::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
+        Trouble::Io(error) => {
+            let text = error.to_string();
+            match (error.raw_os_error(), text.find(" (os error")) {
+                (Some(number), Some(end)) => {
+                    console.complain(format_args!("ERROR: [Errno {number}] {}", &text[..end]));
+                }
+                _ => console.complain(format_args!("ERROR: {text}")),
+            }
+            1
+        }
+    }
+}
+
+fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(), Trouble> {
+    let options = match options::parse(words).map_err(Trouble::Usage)? {
+        Wish::Run(options) => options,
+        Wish::Help => return Ok(console.out.write_all(options::HELP.as_bytes())?),
+        Wish::Version => return Ok(writeln!(console.out, "{called} {VERSION}")?),
+    };
+    let environment = Environment::of_process();
+    let folders = search_path(
+        |name| environment.get(name).map(OsString::from),
+        prefix().as_deref(),
+    );
+    let style = style(&options, &folders)?;
+    let resolver = Resolver::new(match &options.groupsconf {
+        Some(path) => Settings::file(path.clone()),
+        None => Settings::search(&folders),
+    });
+
+    let store = TempFile::new(std::env::temp_dir());
+    let mut input = Input::new(
+        &options,
+        Keys::new(options.interpret, &resolver),
+        if options.trace {
+            input::Kept::Tree(LineTree::default())
+        } else {
+            input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store)))
+        },
+        &mut console.out,
+    );
+    read(&mut input)?;
+    let (kept, keys, depth) = input.finish()?;
+
+    let names = keys.into_names();
+    if options.debug {
+        let word = |yes| if yes { "True" } else { "False" };
+        console.complain(format_args!(
+            "{called}: line_mode={} gather={} tree_depth={depth}",
+            word(options.lines),
+            word(options.gather),
+        ));
+    }
+    let color = colored(options.color, &environment, console.out_is_terminal);
+    let mut display = Display {
+        classic: Classic {
+            color,
+            escape: console.out_is_terminal,
+            out: &mut console.out,
+        },
+        options: &options,
+        resolver: &resolver,
+        names: &names,
+        style,
+    };
+    match kept {
+        input::Kept::Tree(tree) => display.trace(&tree),
+        input::Kept::Whole(mut gather) => {
+            (0..names.len()).for_each(|id| gather.finish(id, 0));
+            if options.diff {
+                display.diff(&gather)
+            } else if options.gather {
+                display.gathered(&gather)
+            } else {
+                display.each(&gather)
+            }
+        }
+    }
+}
+
+/// Where the program is installed, if in a `bin`.
+fn prefix() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let bin = program.parent()?;
+    let is_bin = bin.file_name().is_some_and(|name| name == "bin");
+    is_bin
+        .then(|| bin.parent().map(Path::to_path_buf))
+        .flatten()
+}
+
+/// How sets are folded: `--axis`, else `defaults.conf`.
+fn style(options: &Options, folders: &[PathBuf]) -> Result<Style, Trouble> {
+    let axes = match &options.axis {
+        Some(text) => axes(text)?,
+        None => {
+            let defaults =
+                Defaults::load(folders).map_err(|error| Trouble::Message(error.to_string()))?;
+            let axes = defaults.fold_axis.unwrap_or_default();
+            match axes.as_slice() {
+                [] => Axes::All,
+                [axis] if *axis < 0 => from_end(*axis),
+                _ => {
+                    let these = axes.iter().filter_map(|axis| usize::try_from(*axis).ok());
+                    Axes::These(these.collect())
+                }
+            }
+        }
+    };
+    Ok(Style {
+        axes,
+        ..Style::default()
+    })
+}
+
+/// The axes of `--axis`: a range set that counts from 1, or one number that counts from the end.
+fn axes(text: &str) -> Result<Axes, Trouble> {
+    if text.starts_with('-') {
+        return text.parse().map(from_end).map_err(|_| {
+            Trouble::Message(format!("invalid literal for int() with base 10: '{text}'"))
+        });
+    }
+    let set =
+        RangeSet::parse(text).map_err(|error| Trouble::Message(format!("Parse error: {error}")))?;
+    // No name has more dimensions than this. Axis 0 is none.
+    let these: Vec<usize> = (0..256)
+        .filter(|axis| set.contains(&(axis + 1).to_string()))
+        .collect();
+    Ok(if these.is_empty() && set.contains("0") {
+        Axes::All
+    } else {
+        Axes::These(these)
+    })
+}
+
+fn from_end(axis: i64) -> Axes {
+    Axes::FromEnd(usize::try_from(axis.unsigned_abs()).unwrap_or(usize::MAX))
+}
+
+/// Reads standard input to its end.
+fn read(input: &mut Input<'_>) -> Result<(), Trouble> {
+    let mut stdin = File::from(rustix::stdio::stdin().as_fd().try_clone_to_owned()?);
+    let mut block = vec![0; BLOCK];
+    loop {
+        match stdin.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(len) => input.push(&block[..len])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Shows what was gathered.
+struct Display<'a, W> {
+    classic: Classic<W>,
+    options: &'a Options,
+    resolver: &'a Resolver,
+    names: &'a Names,
+    style: Style,
+}
+
+/// Keys that said the same, and how they are ordered.
+struct Block<'a> {
+    keys: Vec<u32>,
+    first: String,
+    output: Output<'a>,
+}
+
+impl<W: Write> Display<'_, W> {
+    /// The name of some keys, folded.
+    fn name(&self, keys: &[u32]) -> Result<String, Trouble> {
+        let set = match self.names.set(keys) {
+            None => return Ok(self.names.joined(keys)),
+            Some(set) => set,
+        };
+        if !self.options.regroup {
+            return Ok(set.fold(&self.style));
+        }
+        let source = self.options.source.as_deref();
+        let told = nodeset::regroup(&set, source, self.resolver)?;
+        let prefix = source.filter(|_| !self.options.no_prefix);
+        Ok(told.fold(prefix, &self.style))
+    }
+
+    /// The name with the number of nodes, as in headers.
+    fn title(&self, keys: &[u32]) -> Result<String, Trouble> {
+        let name = self.name(keys)?;
+        Ok(if keys.len() > 1 && !self.options.quiet {
+            format!("{name} ({})", keys.len())
+        } else {
+            name
+        })
+    }
+
+    fn block(&mut self, keys: &[u32], output: Output<'_>) -> Result<(), Trouble> {
+        let options = self.options;
+        if !options.labels {
+            self.classic.output(None, output)?;
+        } else if options.lines {
+            let name = self.name(keys)?;
+            self.classic.output(Some(&name), output)?;
+        } else {
+            let title = self.title(keys)?;
+            self.classic.header(&title, 0)?;
+            self.classic.output(None, output)?;
+        }
+        Ok(())
+    }
+
+    /// Each key by itself, in the order of the nodes.
+    fn each(&mut self, gather: &Gather) -> Result<(), Trouble> {
+        for id in self.names.ordered() {
+            self.block(&[id], gather.output(id))?;
+        }
+        Ok(())
+    }
+
+    /// Keys that said the same: the largest group first, then by the name of the first node as text.
+    fn blocks<'g>(&self, gather: &'g Gather) -> Vec<Block<'g>> {
+        let mut blocks: Vec<Block<'g>> = gather
+            .groups()
+            .into_iter()
+            .map(|group| Block {
+                // Without sets the order of arrival, which groups have, is as good as any.
+                first: self.names.first(&group.keys).unwrap_or_default(),
+                keys: group.keys,
+                output: group.output,
+            })
+            .collect();
+        blocks.sort_by(|a, b| {
+            (Reverse(a.keys.len()), &a.first).cmp(&(Reverse(b.keys.len()), &b.first))
+        });
+        blocks
+    }
+
+    fn gathered(&mut self, gather: &Gather) -> Result<(), Trouble> {
+        for block in self.blocks(gather) {
+            self.block(&block.keys, block.output)?;
+        }
+        Ok(())
+    }
+
+    /// How each block differs from the first.
+    fn diff(&mut self, gather: &Gather) -> Result<(), Trouble> {
+        let blocks = self.blocks(gather);
+        let Some((reference, others)) = blocks.split_first() else {
+            return Ok(());
+        };
+        let (old_title, old) = (self.title(&reference.keys)?, reference.output.to_vec()?);
+        for block in others {
+            let (title, new) = (self.title(&block.keys)?, block.output.to_vec()?);
+            self.classic.diff((&old_title, &old), (&title, &new))?;
+        }
+        Ok(())
+    }
+
+    /// Where the outputs part.
+    fn trace(&mut self, tree: &LineTree) -> Result<(), Trouble> {
+        for step in tree.walk() {
+            let indent = 2 * step.level;
+            if let Some(keys) = &step.keys {
+                if self.options.lines {
+                    // The original does not tell these sets by groups.
+                    let name = match self.names.set(keys) {
+                        Some(set) => set.fold(&self.style),
+                        None => self.names.joined(keys),
+                    };
+                    self.classic.plain(&format!("{name}:"))?;
+                } else if self.options.labels {
+                    let title = self.title(keys)?;
+                    self.classic.header(&title, indent)?;
+                }
+            }
+            self.classic.line(step.line, indent)?;
+        }
+        Ok(())
+    }
+}
