@@ -42,8 +42,10 @@ enum Step {
     Done,
     /// The server took it and wants more.
     Partial(MethodSet),
-    /// Not accepted, or nothing to try; what the server would take instead, if it said so.
+    /// Not accepted, or nothing to try.
     Next,
+    /// The server waits for an answer nobody has. russh sends nothing else before it, so that is the end.
+    Unanswered,
 }
 
 /// What was tried so far.
@@ -90,7 +92,7 @@ impl Login<'_> {
             let answer = self.left.spend(&self.person.asking, none).await;
             match self.step(answer, &mut tried)? {
                 Step::Done => return Ok(()),
-                Step::Partial(_) | Step::Next => {}
+                Step::Partial(_) | Step::Next | Step::Unanswered => {}
             }
         }
         'rounds: for _ in 0..ROUNDS {
@@ -113,6 +115,7 @@ impl Login<'_> {
                         continue 'rounds;
                     }
                     Step::Next => {}
+                    Step::Unanswered => break 'rounds,
                 }
             }
             break;
@@ -152,7 +155,7 @@ impl Login<'_> {
             tried.names.push(identity.label.clone());
             let step = self.offer(identity, hash, tried).await?;
             match step {
-                Step::Next => {}
+                Step::Next | Step::Unanswered => {}
                 Step::Done | Step::Partial(_) => {
                     identities.worked(at);
                     return Ok(step);
@@ -252,7 +255,7 @@ impl Login<'_> {
                 Step::Next if tried.allows(MethodKind::Password) => {
                     tried.refused.push((name.clone(), typed));
                 }
-                step @ (Step::Done | Step::Partial(_) | Step::Next) => {
+                step @ (Step::Done | Step::Partial(_) | Step::Next | Step::Unanswered) => {
                     if !matches!(step, Step::Next) {
                         self.person.secret_worked(&name, &typed).await;
                     }
@@ -287,8 +290,7 @@ impl Login<'_> {
                     let Some(response) =
                         self.respond(&instructions, prompt, tried, &mut given).await
                     else {
-                        // The exchange is left unfinished; the next request ends it.
-                        return self.abandon(tried).await;
+                        return Ok(Step::Unanswered);
                     };
                     responses.push(response);
                 }
@@ -369,25 +371,6 @@ impl Login<'_> {
         let value = typed.value.to_string();
         given.push((name, typed));
         Some(value)
-    }
-
-    /// Ends an exchange nobody can answer, so that the next method finds the server ready.
-    async fn abandon(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
-        let respond = self
-            .handle
-            .authenticate_keyboard_interactive_respond(Vec::new());
-        let answer = self.left.spend(&self.person.asking, respond).await;
-        match answer {
-            Ok(Ok(KeyboardInteractiveAuthResponse::Failure {
-                remaining_methods, ..
-            })) => {
-                tried.offered = Some(remaining_methods);
-                Ok(Step::Next)
-            }
-            Ok(Ok(_)) => Ok(Step::Next),
-            Ok(Err(_)) => Err(self.gone(tried)),
-            Err(after) => Err(errors::authenticate_timeout(after.0)),
-        }
     }
 
     fn step(

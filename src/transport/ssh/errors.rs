@@ -11,6 +11,7 @@ use std::time::Duration;
 use russh::{AlgorithmKind, ChannelOpenFailure};
 
 use super::guard::{Head, Link};
+use super::proxy;
 use crate::event::{ErrorCode, Failure};
 
 /// What ends a russh connection: its own error, or a refusal of ours with its reason.
@@ -119,6 +120,9 @@ pub(super) fn handshake(trouble: Trouble, link: &Link) -> Attempt {
         Trouble::Ssh(error) => error,
     };
     match (&error, link.head()) {
+        (russh::Error::IO(error), _) if is_proxy_end(error) => {
+            Failure::new(ErrorCode::Connect, error.to_string()).into()
+        }
         (russh::Error::NoCommonAlgo { kind, theirs, .. }, _) => Failure::new(
             ErrorCode::Algorithm,
             format!(
@@ -146,6 +150,11 @@ pub(super) fn handshake(trouble: Trouble, link: &Link) -> Attempt {
     }
 }
 
+fn is_proxy_end(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    inner.is_some_and(|inner| inner.is::<proxy::Ended>())
+}
+
 /// The peer went away before a version line.
 fn before_version(head: &[u8]) -> Attempt {
     const SHEDDING: [&[u8]; 2] = [b"Exceeded MaxStartups", b"Not allowed at this time"];
@@ -159,7 +168,8 @@ fn before_version(head: &[u8]) -> Attempt {
             again: true,
         };
     }
-    if !first.is_empty() && !b"SSH-".starts_with(&first[..first.len().min(4)]) {
+    // The beginning of a version line is one that was cut short; anything else is another language.
+    if !b"SSH-".starts_with(&first[..first.len().min(4)]) || first.contains(&b'\n') {
         return not_ssh(head).into();
     }
     Attempt {
@@ -223,6 +233,11 @@ pub(super) fn lost_running(link: &Link) -> Failure {
 /// A russh error in the words of the person who reads it.
 pub(super) fn error_text(error: &russh::Error) -> String {
     let text = match error {
+        russh::Error::IO(error)
+            if error.kind() == io::ErrorKind::UnexpectedEof && !is_proxy_end(error) =>
+        {
+            "closed by the server"
+        }
         russh::Error::IO(error) => return reason(error),
         russh::Error::KeepaliveTimeout => "no answer to keepalives",
         russh::Error::InactivityTimeout => "inactivity timeout",
@@ -317,6 +332,8 @@ mod tests {
         let closed = before_version(b"");
         assert_eq!(closed.failure.code, ErrorCode::Closed);
         assert!(closed.again);
+        let old = before_version(b"SSH-1.5-old\r\n");
+        assert_eq!(old.failure.code, ErrorCode::NotSsh);
         let half = before_version(b"SSH-2.0-Ope");
         assert_eq!(half.failure.code, ErrorCode::Closed);
         let http = before_version(b"HTTP/1.1 400 Bad\x1b[31m Request\r\n");

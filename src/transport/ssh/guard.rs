@@ -55,7 +55,8 @@ impl Head {
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let version = head
             .split_inclusive(|byte| *byte == b'\n')
-            .any(|line| line.starts_with(b"SSH-") && line.ends_with(b"\n"));
+            .filter(|line| line.ends_with(b"\n"))
+            .any(|line| line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-"));
         if version {
             *self = Self::Version;
         }

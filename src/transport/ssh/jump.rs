@@ -93,7 +93,7 @@ impl Shared {
         let Some((hop, before)) = way.split_last() else {
             return Err(Failure::new(ErrorCode::Connect, "ProxyJump names no host"));
         };
-        let settings = self.settings(hop).await?;
+        let settings = self.hop_settings(hop).await?;
         let route = match (before, &settings.proxy) {
             ([], Proxy::Command(command)) => Route::Command(command.clone()),
             ([], Proxy::Direct | Proxy::Jump(_)) => Route::Direct,
@@ -114,7 +114,7 @@ impl Shared {
         }
         let mut way = hops.to_vec();
         while let Some(first) = way.first() {
-            let Proxy::Jump(before) = self.settings(first).await?.proxy else {
+            let Proxy::Jump(before) = self.hop_settings(first).await?.proxy else {
                 break;
             };
             way.splice(0..0, before);

@@ -75,6 +75,7 @@ impl Native {
                 settings,
                 person: Person::new(prompter),
                 config: OnceCell::new(),
+                hop_config: OnceCell::new(),
                 configs: Configs::default(),
                 known: Arc::default(),
                 known_read: OnceCell::new(),
@@ -95,12 +96,7 @@ impl Transport for Native {
     ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
             let shared = &self.shared;
-            let hop = Hop {
-                user: shared.settings.user.clone(),
-                host: node.to_string(),
-                port: None,
-            };
-            let settings = shared.settings(&hop).await?;
+            let settings = shared.node_settings(node).await?;
             let route = match &settings.proxy {
                 Proxy::Direct => Route::Direct,
                 Proxy::Command(command) => Route::Command(command.clone()),
@@ -117,12 +113,16 @@ impl Transport for Native {
     }
 }
 
+/// A configuration, or why it cannot be used: the same for every node.
+type Loaded = Result<UserConfig, Failure>;
+
 /// What all nodes share.
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
     person: Person,
-    config: OnceCell<Result<Arc<UserConfig>, Failure>>,
+    config: OnceCell<Loaded>,
+    hop_config: OnceCell<Loaded>,
     configs: Configs,
     known: Arc<KnownHosts>,
     known_read: OnceCell<()>,
@@ -133,25 +133,41 @@ struct Shared {
 }
 
 impl Shared {
-    async fn config(&self) -> Result<&Arc<UserConfig>, Failure> {
-        let load = || async {
-            let facts = self.settings.facts.clone();
-            let options = self.settings.options.clone();
-            off_loop(move || UserConfig::load(facts, &options))
-                .await?
-                .map(Arc::new)
-                .map_err(|error| config_failure(&error))
-        };
-        let loaded = self.config.get_or_init(load).await;
-        loaded.as_ref().map_err(Clone::clone)
+    /// What the configuration says about a node.
+    async fn node_settings(&self, node: &str) -> Result<HostSettings, Failure> {
+        let user = self.settings.user.as_deref();
+        let options = || self.settings.options.clone();
+        let config = self.load(&self.config, options).await?;
+        config.resolve(node, user, None).map_err(config_failure)
     }
 
-    /// What the configuration says about a host.
-    async fn settings(&self, hop: &Hop) -> Result<HostSettings, Failure> {
-        let config = self.config().await?;
+    /// What the files say about a hop. As with `ssh`, the command line is about the nodes: `-o ProxyJump` must not
+    /// send the hop through itself.
+    async fn hop_settings(&self, hop: &Hop) -> Result<HostSettings, Failure> {
+        let options = || Options {
+            file: self.settings.options.file.clone(),
+            options: Vec::new(),
+        };
+        let config = self.load(&self.hop_config, options).await?;
         config
             .resolve(&hop.host, hop.user.as_deref(), hop.port)
-            .map_err(|error| config_failure(&error))
+            .map_err(config_failure)
+    }
+
+    async fn load<'a>(
+        &self,
+        cell: &'a OnceCell<Loaded>,
+        options: impl FnOnce() -> Options,
+    ) -> Result<&'a UserConfig, Failure> {
+        let load = || async {
+            let facts = self.settings.facts.clone();
+            let options = options();
+            off_loop(move || UserConfig::load(facts, &options))
+                .await?
+                .map_err(config_failure)
+        };
+        let loaded = cell.get_or_init(load).await;
+        loaded.as_ref().map_err(Clone::clone)
     }
 
     async fn target(
@@ -187,7 +203,7 @@ impl Shared {
     }
 }
 
-fn config_failure(error: &user_config::ConfigError) -> Failure {
+fn config_failure(error: user_config::ConfigError) -> Failure {
     Failure::new(ErrorCode::Connect, format!("SSH configuration: {error}"))
 }
 

@@ -13,6 +13,11 @@ use super::errors::printable;
 /// So much of what the command says on its standard error is kept for the message.
 const SAID: usize = 512;
 
+/// The command ended, with its last words.
+#[derive(Debug, thiserror::Error)]
+#[error("ProxyCommand ended{}{}", if .0.is_empty() { "" } else { ": " }, .0)]
+pub(super) struct Ended(String);
+
 /// The running command. It is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Proxy {
@@ -79,14 +84,8 @@ impl AsyncRead for Proxy {
                 if self.stderr.is_some() {
                     return Poll::Pending;
                 }
-                let said = printable(&self.said, 200);
-                Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    match said.as_str() {
-                        "" => "ProxyCommand ended".to_owned(),
-                        said => format!("ProxyCommand ended: {said}"),
-                    },
-                )))
+                let ended = Ended(printable(&self.said, 200));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, ended)))
             }
             polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }

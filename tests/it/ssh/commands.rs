@@ -1,155 +1,15 @@
-//! The native SSH transport against real sshd, a real agent, and peers that misbehave.
+//! Commands and sockets on a node.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use hapsh::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream};
-use hapsh::plan::{Limits, NodeName};
-use hapsh::prompt::{Nobody, Prompter};
-use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
-use hapsh::transport::ssh::{Native, Settings, Via};
-use hapsh::transport::{Command, Endpoint, NodeIo, Session, Transport};
+use hapsh::event::{ErrorCode, Failure, Outcome};
+use hapsh::transport::ssh::Via;
+use hapsh::transport::{Command, Endpoint, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
 
+use super::{Client, connect, exec, on_loop, sh};
 use crate::lab::Lab;
-
-/// Long enough for a loaded machine; what should time out says so itself.
-const LIMITS: Limits = Limits {
-    connect: Some(Duration::from_secs(20)),
-    authenticate: Some(Duration::from_secs(20)),
-    idle: None,
-    command: None,
-    deadline: None,
-};
-
-/// A transport under test, to be described.
-struct Client {
-    home: tempfile::TempDir,
-    options: Vec<String>,
-    env: HashMap<String, String>,
-    file: PathBuf,
-    via: Via,
-    user: Option<String>,
-    prompter: Arc<dyn Prompter>,
-}
-
-impl Client {
-    /// With the lab's configuration, an empty home and nobody to ask.
-    fn of(lab: &Lab) -> Self {
-        Self::new(lab.ssh_config())
-    }
-
-    fn new(file: PathBuf) -> Self {
-        let home = tempfile::Builder::new().prefix("hc.").tempdir_in("/tmp");
-        Self {
-            home: home.expect("a home"),
-            options: Vec::new(),
-            env: HashMap::new(),
-            file,
-            via: Via::Auto,
-            user: None,
-            prompter: Arc::new(Nobody),
-        }
-    }
-
-    fn option(mut self, option: impl Into<String>) -> Self {
-        self.options.push(option.into());
-        self
-    }
-
-    fn build(&self) -> Native {
-        let home = self.home.path();
-        let facts = Facts {
-            user: "operator".into(),
-            uid: rustix::process::getuid().as_raw(),
-            home: home.to_owned(),
-            homes: HashMap::new(),
-            host_name: "control".into(),
-            env: self.env.clone(),
-            user_file: home.join(".ssh/config"),
-            system_file: home.join("etc/ssh_config"),
-            resolves: |_| true,
-        };
-        let settings = Settings {
-            facts,
-            options: Options {
-                file: ConfigFile::Path(self.file.clone()),
-                options: self.options.clone(),
-            },
-            user: self.user.clone(),
-            via: self.via.clone(),
-        };
-        Native::new(settings, Arc::clone(&self.prompter))
-    }
-}
-
-/// What a command gave.
-#[derive(Debug)]
-struct Ran {
-    outcome: Outcome,
-    out: String,
-    err: String,
-}
-
-async fn connect(native: &Native, node: &str) -> Result<Box<dyn Session>, Failure> {
-    native.connect(&NodeName::from(node), &LIMITS).await
-}
-
-async fn exec(session: &mut dyn Session, command: &Command) -> Ran {
-    let (events, mut output) = mpsc::channel(8);
-    let (_stop, stop) = watch::channel(Stop::No);
-    let mut io = NodeIo::new(NodeId(0), events, stop);
-    let running = async {
-        let outcome = session.exec(command, &mut io).await;
-        drop(io);
-        outcome
-    };
-    let gathering = async {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        while let Some(event) = output.recv().await {
-            if let Event::Output { stream, data, .. } = event {
-                match stream {
-                    Stream::Out => out.extend_from_slice(&data),
-                    Stream::Err => err.extend_from_slice(&data),
-                }
-            }
-        }
-        (out, err)
-    };
-    let (outcome, (out, err)) = tokio::join!(running, gathering);
-    Ran {
-        outcome,
-        out: String::from_utf8(out).expect("text"),
-        err: String::from_utf8(err).expect("text"),
-    }
-}
-
-fn sh(line: &str) -> Command {
-    Command {
-        line: line.into(),
-        ..Command::default()
-    }
-}
-
-async fn run(native: &Native, node: &str, line: &str) -> Result<Ran, Failure> {
-    let mut session = connect(native, node).await?;
-    let ran = exec(session.as_mut(), &sh(line)).await;
-    session.close().await;
-    Ok(ran)
-}
-
-/// Runs a test on a loop of its own.
-fn on_loop<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("runtime")
-        .block_on(test)
-}
 
 #[test]
 fn commands_have_output_input_and_a_status() {
@@ -323,15 +183,5 @@ fn a_user_without_a_shell_is_told_what_the_shell_said() {
                 .contains("account is currently not available"),
             "{failure}"
         );
-    });
-}
-
-#[test]
-fn a_host_key_that_is_not_known_is_refused() {
-    let Some(lab) = Lab::sshd_only(1) else { return };
-    on_loop(async {
-        let client = Client::of(&lab).option("UserKnownHostsFile=/dev/null");
-        let failure = run(&client.build(), "lb1", "true").await.unwrap_err();
-        assert_eq!(failure.code, ErrorCode::HostKey, "{failure}");
     });
 }
