@@ -14,6 +14,8 @@ pub struct Console {
     pub out: BufWriter<File>,
     /// Standard error.
     pub err: File,
+    /// Lost output was told of.
+    told: bool,
     /// Whether standard output is a terminal.
     pub out_is_terminal: bool,
     /// Whether standard error is a terminal.
@@ -32,6 +34,7 @@ impl Console {
     pub fn open() -> io::Result<Self> {
         let (out, err) = (io::stdout(), io::stderr());
         Ok(Self {
+            told: false,
             out_is_terminal: out.is_terminal(),
             err_is_terminal: err.is_terminal(),
             out: BufWriter::with_capacity(64 * 1024, duplicate(&out)?),
@@ -42,6 +45,16 @@ impl Console {
     /// Writes one line to standard error. Nothing can be done if that fails, so nothing is.
     pub fn complain(&mut self, line: impl std::fmt::Display) {
         let _ = writeln!(self.err, "{line}");
+    }
+
+    /// Says once that output was lost, unless the reader went away. Returns the exit code for that.
+    pub fn lost(&mut self, called: &str, error: &io::Error) -> u8 {
+        let code = super::exit::lost_output(error);
+        if code != 141 && !self.told {
+            self.told = true;
+            self.complain(format_args!("{called}: cannot write the output: {error}"));
+        }
+        code
     }
 
     /// Writes out what is buffered.

@@ -320,14 +320,10 @@ impl<'a> Context<'a> {
 
     /// The exit code of a run, and a word about output that was lost.
     pub fn code(&mut self, summary: &Summary, statuses: Statuses, signal: Option<u8>) -> u8 {
-        let code = code(summary, statuses, signal);
-        if let (Some(Ending::OutputLost(error)), 1) = (&summary.ending, code) {
-            self.console.complain(format_args!(
-                "{}: cannot write the output: {error}",
-                self.called
-            ));
+        if let Some(Ending::OutputLost(error)) = &summary.ending {
+            return self.console.lost(self.called, error);
         }
-        code
+        code(summary, statuses, signal)
     }
 
     /// The folder for output that outgrows memory: `$TMPDIR`, else `/tmp`.

@@ -8,7 +8,6 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::cli::console::Console;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::exit::lost_output;
 use crate::cli::flags::{Care, Reach, Show, Targets};
 use crate::cli::rollout::Rollout;
 use crate::cli::verb;
@@ -166,14 +165,8 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         error.code()
     });
     match console.close() {
-        Err(error) if code != 141 => {
-            let lost = lost_output(&error);
-            if lost != 141 {
-                console.complain(format_args!("{called}: cannot write the output: {error}"));
-            }
-            lost
-        }
-        _ => code,
+        Err(error) => console.lost(called, &error),
+        Ok(()) => code,
     }
 }
 
@@ -192,7 +185,7 @@ fn explain(called: &str, error: &clap::Error, words: &[OsString], console: &mut 
     };
     match shown.and_then(|()| console.close()) {
         Ok(()) => 0,
-        Err(error) => lost_output(&error),
+        Err(error) => console.lost(called, &error),
     }
 }
 
