@@ -17,3 +17,4 @@ mod layers;
 mod milkcheck;
 mod oracle;
 mod ssh;
+mod ssh_config;

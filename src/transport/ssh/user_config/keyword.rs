@@ -40,8 +40,8 @@ pub(super) enum Key {
     PasswordAuthentication,
     Port,
     PreferredAuthentications,
-    /// `ProxyCommand` and `ProxyJump`: the first of either wins.
-    Proxy,
+    ProxyCommand,
+    ProxyJump,
     PubkeyAcceptedAlgorithms,
     PubkeyAuthentication,
     RequiredRsaSize,
@@ -144,8 +144,8 @@ pub(super) fn meaning(keyword: &str) -> Option<Meaning> {
         "passwordauthentication" => Set(Key::PasswordAuthentication, flag),
         "port" => Set(Key::Port, port),
         "preferredauthentications" => Set(Key::PreferredAuthentications, word),
-        "proxycommand" => Set(Key::Proxy, command),
-        "proxyjump" => Set(Key::Proxy, jump),
+        "proxycommand" => Set(Key::ProxyCommand, command),
+        "proxyjump" => Set(Key::ProxyJump, jump),
         "pubkeyacceptedalgorithms" | "pubkeyacceptedkeytypes" => {
             Set(Key::PubkeyAcceptedAlgorithms, algorithms)
         }

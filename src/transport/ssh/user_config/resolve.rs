@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
     /// The name with the first of `CanonicalDomains` under which it has an address (ssh_config(5),
     /// CanonicalizeHostname). Aliases are not followed: `CanonicalizePermittedCNAMEs` is passed over.
     fn canonical(&self, host: String, when: Canonicalize) -> Result<String, ConfigError> {
-        let behind_proxy = match self.values.value(Key::Proxy) {
+        let behind_proxy = match self.values.proxy().map(|setting| &setting.value) {
             Some(Value::Proxy(proxy, _)) => *proxy != Proxy::Direct,
             _ => false,
         };
@@ -179,7 +179,9 @@ impl<'a> Values<'a> {
         } else if setting.key == Key::SendEnv {
             return self.send_env.push(setting);
         } else {
-            self.first[setting.key as usize].get_or_insert(setting);
+            if !self.is_excluded(setting.key) {
+                self.first[setting.key as usize].get_or_insert(setting);
+            }
             return;
         };
         if let Value::Word(text) = &setting.value
@@ -188,6 +190,21 @@ impl<'a> Values<'a> {
             let place = &setting.place;
             files.push(Listed { text, place });
         }
+    }
+
+    /// A command keeps jumps out, even `none` does; jumps keep a command out, but `none` does not.
+    fn is_excluded(&self, key: Key) -> bool {
+        if key == Key::ProxyJump {
+            return self.first(Key::ProxyCommand).is_some();
+        }
+        let jumps = self.value(Key::ProxyJump);
+        key == Key::ProxyCommand && matches!(jumps, Some(Value::Proxy(Proxy::Jump(_), _)))
+    }
+
+    /// The setting that says how to get there.
+    pub(super) fn proxy(&self) -> Option<&'a Setting> {
+        self.first(Key::ProxyCommand)
+            .or_else(|| self.first(Key::ProxyJump))
     }
 
     pub(super) fn first(&self, key: Key) -> Option<&'a Setting> {
@@ -246,7 +263,7 @@ impl<'a> Values<'a> {
                 Some(Value::Word(alias)) => Some(alias),
                 _ => None,
             },
-            jump: match self.value(Key::Proxy) {
+            jump: match self.value(Key::ProxyJump) {
                 Some(Value::Proxy(_, text)) => text,
                 _ => "",
             },

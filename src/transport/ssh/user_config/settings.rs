@@ -384,7 +384,7 @@ impl Expander<'_, '_> {
             value: Value::Proxy(proxy, _),
             place,
             ..
-        }) = self.values.first(Key::Proxy)
+        }) = self.values.proxy()
         else {
             return Ok(Proxy::Direct);
         };
