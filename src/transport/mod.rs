@@ -4,6 +4,11 @@
 //! [`Session`] it is handed. So a new transport knows nothing of commands' meaning, and a new work
 //! nothing of SSH.
 
+mod child;
+pub mod local;
+pub mod openssh;
+pub mod placeholder;
+mod relay;
 pub mod shell;
 pub mod sim;
 pub mod ssh;

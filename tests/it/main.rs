@@ -15,6 +15,7 @@ mod embedded_lab;
 mod emulator;
 mod layers;
 mod milkcheck;
+mod openssh;
 mod oracle;
 mod ssh;
 mod ssh_config;

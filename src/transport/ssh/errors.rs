@@ -273,7 +273,7 @@ fn lower(text: String) -> String {
 }
 
 /// At most `room` characters of what a peer said, in quotes, on one line, without control characters.
-pub(super) fn printable(bytes: &[u8], room: usize) -> String {
+pub(in crate::transport) fn printable(bytes: &[u8], room: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim();
     let mut out: String = text

@@ -12,7 +12,7 @@ mod algorithms;
 mod auth;
 mod clock;
 mod connect;
-mod errors;
+pub(super) mod errors;
 mod gate;
 mod guard;
 pub mod host_keys;
@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+pub use super::relay::Via;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::{Limits, NodeName};
 use crate::prompt::Prompter;
@@ -41,7 +42,6 @@ use host_keys::{HostKeys, KnownHosts};
 use jump::Hops;
 use keys::KeyRing;
 use open::Unforwarded;
-pub use open::Via;
 use person::Person;
 use session::NodeSession;
 use target::{Route, Target};

@@ -1,0 +1,269 @@
+//! The system's `ssh`, one process for each command (`-R ssh`): for Kerberos, hardware tokens, whatever we lack.
+//!
+//! It reads its own configuration and keeps its own `known_hosts`; we hand over user, options and the connect limit. It
+//! is in a process group of its own and cannot ask anything: `BatchMode=yes`, unless the options say otherwise.
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt as _;
+
+use super::child::{self, Relay};
+use super::relay::{self, CHATTER, Finding, READY, Via};
+use super::ssh::errors::printable;
+use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
+use crate::event::{ErrorCode, Failure, Outcome};
+use crate::plan::{Limits, NodeName};
+
+/// What `ssh` returns when it failed itself, and also when the command returned just that.
+const SSH_FAILED: u8 = 255;
+
+/// The transport over the system's `ssh`.
+#[derive(Debug, Clone)]
+pub struct OpenSsh {
+    /// The program and words that always come first, such as `ssh` or `sshpass -e ssh`.
+    pub program: Vec<String>,
+    /// Words for it, such as `-oPort=2222`, `-F`, `FILE`. They come before our own, and `ssh` keeps the first value.
+    pub options: Vec<String>,
+    /// Whom to log in as.
+    pub user: Option<String>,
+    /// How sockets on the nodes are reached; `ssh` cannot forward to them by itself.
+    pub via: Via,
+}
+
+impl Default for OpenSsh {
+    fn default() -> Self {
+        Self {
+            program: vec!["ssh".to_owned()],
+            options: Vec::new(),
+            user: None,
+            via: Via::Auto,
+        }
+    }
+}
+
+impl OpenSsh {
+    /// The words of the process that runs `line` on a node, as `clush` has them.
+    #[must_use]
+    pub fn argv(&self, node: &str, limits: &Limits, pty: bool, line: &str) -> Vec<String> {
+        let mut words = self.program.clone();
+        words.extend(self.options.iter().cloned());
+        words.extend(["-oForwardAgent=no", "-oForwardX11=no"].map(str::to_owned));
+        if let Some(user) = &self.user {
+            words.extend(["-l".to_owned(), user.clone()]);
+        }
+        if let Some(limit) = limits.connect.filter(|limit| !limit.is_zero()) {
+            let seconds = limit.max(Duration::from_secs(1)).as_secs();
+            words.push(format!("-oConnectTimeout={seconds}"));
+        }
+        words.push("-oBatchMode=yes".to_owned());
+        if pty {
+            words.push("-tt".to_owned());
+        }
+        if node.starts_with('-') {
+            words.push("--".to_owned());
+        }
+        words.extend([node.to_owned(), line.to_owned()]);
+        words
+    }
+}
+
+impl Transport for OpenSsh {
+    fn connect<'a>(
+        &'a self,
+        node: &'a NodeName,
+        limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
+        let session = SshSession {
+            ssh: self.clone(),
+            node: node.clone(),
+            limits: *limits,
+        };
+        Box::pin(async { Ok(Box::new(session) as Box<dyn Session>) })
+    }
+}
+
+#[derive(Debug)]
+struct SshSession {
+    ssh: OpenSsh,
+    node: NodeName,
+    limits: Limits,
+}
+
+impl SshSession {
+    fn process(&self, pty: bool, line: &str) -> tokio::process::Command {
+        let words = self.ssh.argv(&self.node, &self.limits, pty, line);
+        let mut words = words.into_iter();
+        let mut process = tokio::process::Command::new(words.next().unwrap_or_default());
+        process.args(words);
+        process
+    }
+
+    fn cannot_start(&self, error: &std::io::Error) -> Failure {
+        let program = self.ssh.program.first().map_or("", String::as_str);
+        Failure::new(
+            ErrorCode::ExecRefused,
+            format!("cannot start `{program}`: {error}; install it or use the native worker"),
+        )
+    }
+
+    /// What the end of a process means.
+    fn outcome(&self, ended: &child::Ended, pty: bool) -> Outcome {
+        let outcome = ended.status.map(child::outcome);
+        match outcome {
+            Some(Outcome::Exited { status: SSH_FAILED }) if !ended.stopped => {
+                match explain(&ended.said) {
+                    Some(failure) => Outcome::Failed(failure),
+                    // Nothing that `ssh` would say, so it was the command's own status.
+                    None => Outcome::Exited { status: SSH_FAILED },
+                }
+            }
+            Some(Outcome::Exited { status }) if status != SSH_FAILED => Outcome::Exited { status },
+            Some(killed @ Outcome::Killed { .. }) if !ended.stopped => killed,
+            _ => Outcome::failed(
+                ErrorCode::Stopped,
+                if pty {
+                    "stopped"
+                } else {
+                    "stopped; the command may still be running"
+                },
+            ),
+        }
+    }
+}
+
+impl Session for SshSession {
+    fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let process = self.process(command.pty, &command.line);
+            match child::run(process, command.stdin.clone(), io).await {
+                Ok(ended) => self.outcome(&ended, command.pty),
+                Err(error) => Outcome::Failed(self.cannot_start(&error)),
+            }
+        })
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        endpoint: &'a Endpoint,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        Box::pin(async move {
+            let only = match &self.ssh.via {
+                Via::Auto | Via::Streamlocal => None,
+                Via::Command(template) => {
+                    let process = self.process(false, &relay::fill_in(template, endpoint));
+                    let relay = Relay::start(process).map_err(|error| self.cannot_start(&error))?;
+                    return Ok(Box::new(relay) as Box<dyn Duplex>);
+                }
+                via @ (Via::Socat | Via::Nc) => Some(via),
+            };
+            let process = self.process(false, &relay::script(endpoint, only));
+            let mut relay = Relay::start(process).map_err(|error| self.cannot_start(&error))?;
+            if let Some(rest) = until_ready(&mut relay).await {
+                let (read, write) = tokio::io::split(relay);
+                let read = Cursor::new(rest).chain(read);
+                return Ok(Box::new(tokio::io::join(read, write)) as Box<dyn Duplex>);
+            }
+            let (status, said) = relay.finish().await;
+            let status = status.and_then(|status| status.code());
+            let finding = status.and_then(|status| Finding::from_status(status.cast_unsigned()));
+            let user = self.ssh.user.as_deref().unwrap_or("the user");
+            Err(finding
+                .map(|finding| finding.failure(endpoint, user, only, false))
+                .or_else(|| explain(&said))
+                .unwrap_or_else(|| {
+                    let text = printable(&said, 160);
+                    Failure::new(
+                        ErrorCode::Socket,
+                        format!("cannot reach {endpoint}, nor look why: {text}"),
+                    )
+                }))
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// Reads up to the helper's word that it is connected; gives back what came behind it, or `None` when it never came.
+async fn until_ready(relay: &mut Relay) -> Option<BytesMut> {
+    let mut said = BytesMut::new();
+    while said.len() < CHATTER && relay.read_buf(&mut said).await.ok()? > 0 {
+        if let Some(at) = said.windows(READY.len()).position(|part| part == READY) {
+            return Some(said.split_off(at + READY.len()));
+        }
+    }
+    None
+}
+
+/// What `ssh` says when it fails, in part, and what that means. The first row that is found in a line wins.
+const COMPLAINTS: &[(&str, ErrorCode)] = &[
+    ("Could not resolve hostname", ErrorCode::Resolve),
+    ("Exceeded MaxStartups", ErrorCode::MaxStartups),
+    ("Not allowed at this time", ErrorCode::MaxStartups),
+    (
+        "timed out during banner exchange",
+        ErrorCode::HandshakeTimeout,
+    ),
+    ("banner exchange: Connection to", ErrorCode::Closed),
+    ("banner line contains invalid characters", ErrorCode::NotSsh),
+    (
+        "Bad remote protocol version identification",
+        ErrorCode::NotSsh,
+    ),
+    ("kex_exchange_identification: ", ErrorCode::Closed),
+    ("ssh_exchange_identification: ", ErrorCode::Closed),
+    ("ssh: connect to host", ErrorCode::Connect),
+    ("Host key verification failed", ErrorCode::HostKey),
+    ("no matching", ErrorCode::Algorithm),
+    ("Too many authentication failures", ErrorCode::Auth),
+    ("Permission denied (", ErrorCode::Auth),
+    ("No supported authentication methods", ErrorCode::Auth),
+    ("Session open refused by peer", ErrorCode::SessionRefused),
+    ("channel 0: open failed", ErrorCode::SessionRefused),
+    ("exec request failed", ErrorCode::ExecRefused),
+    ("Bad packet length", ErrorCode::Protocol),
+    ("Corrupted MAC", ErrorCode::Protocol),
+    ("ssh_dispatch_run_fatal", ErrorCode::Protocol),
+    ("Timeout, server", ErrorCode::Lost),
+    ("client_loop: ", ErrorCode::Lost),
+    ("packet_write_wait", ErrorCode::Lost),
+    ("closed by remote host", ErrorCode::Lost),
+    ("closed by UNKNOWN", ErrorCode::Closed),
+    ("Connection closed by", ErrorCode::Closed),
+    ("Connection reset by", ErrorCode::Closed),
+    ("Bad configuration option", ErrorCode::ExecRefused),
+    ("Bad owner or permissions", ErrorCode::ExecRefused),
+    ("command-line", ErrorCode::ExecRefused),
+    ("terminating, ", ErrorCode::ExecRefused),
+];
+
+/// What `ssh` said about its failure, in its own words; `None` when none of them are there.
+fn explain(said: &[u8]) -> Option<Failure> {
+    let text = String::from_utf8_lossy(said);
+    let lines = text.lines().rev().map(str::trim);
+    let (line, code) = lines
+        .flat_map(|line| COMPLAINTS.iter().map(move |row| (line, row)))
+        .find_map(|(line, (part, code))| line.contains(part).then_some((line, *code)))?;
+    let is_connect = code == ErrorCode::Connect;
+    let code = if is_connect && line.ends_with("Connection refused") {
+        ErrorCode::Refused
+    } else if is_connect && line.ends_with("timed out") {
+        ErrorCode::TimeoutConnect
+    } else {
+        code
+    };
+    let text = printable(line.as_bytes(), 200);
+    let text = text.strip_prefix("ssh: ").unwrap_or(&text);
+    Some(if code == ErrorCode::Lost {
+        let text = format!("connection lost ({text}); the command may still be running");
+        Failure::new(code, text)
+    } else {
+        Failure::new(code, text)
+    })
+}
+
+#[cfg(test)]
+mod tests;
