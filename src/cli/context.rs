@@ -24,6 +24,7 @@ use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
 use crate::terminal::signals::Signals;
 use crate::transport::Transport;
+use crate::transport::local::Local;
 use crate::work::Work;
 use crate::work::haproxy::Sockets;
 
@@ -203,7 +204,7 @@ impl<'a> Context<'a> {
         } else {
             None
         };
-        let transport = self.transport()?;
+        let transport = self.transport(&plan.nodes, &nodes.to_string())?;
         Ok(Fleet {
             nodes,
             plan,
@@ -414,7 +415,7 @@ impl<'a> Context<'a> {
     /// A configuration that cannot be used.
     pub fn way(&mut self) -> Result<(Box<dyn Transport>, Limits), CliError> {
         let limits = self.limits()?;
-        Ok((self.transport()?, limits))
+        Ok((self.transport(&[], "")?, limits))
     }
 
     fn limits(&mut self) -> Result<Limits, CliError> {
@@ -432,12 +433,20 @@ impl<'a> Context<'a> {
         })
     }
 
-    fn transport(&mut self) -> Result<Box<dyn Transport>, CliError> {
+    fn transport(
+        &mut self,
+        nodes: &[NodeName],
+        folded: &str,
+    ) -> Result<Box<dyn Transport>, CliError> {
         let worker = match self.reach.worker {
             Some(worker) => worker,
             None => self.config()?.values.worker.unwrap_or(Worker::Native),
         };
-        super::reach::transport(worker, self)
+        match worker {
+            Worker::Exec => Ok(Box::new(Local::new(nodes, folded.to_owned()))),
+            Worker::Ssh => super::reach::openssh(self),
+            Worker::Native => super::reach::native(self),
+        }
     }
 
     /// A file's text, or standard input's for `-`.

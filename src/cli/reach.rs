@@ -1,27 +1,47 @@
-//! The table of transports: from `--worker` to a way to reach nodes.
+//! The transports over SSH, made of the command line and the configuration.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::error::CliError;
-use crate::config::Worker;
 use crate::terminal::ask::Person;
 use crate::transport::Transport;
+use crate::transport::openssh::OpenSsh;
 use crate::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use crate::transport::ssh::{Native, Settings, Via};
 
-/// The transport that was asked for.
-pub(super) fn transport(
-    worker: Worker,
-    context: &mut Context<'_>,
-) -> Result<Box<dyn Transport>, CliError> {
-    match worker {
-        Worker::Native | Worker::Ssh | Worker::Exec => native(context),
+/// The system's `ssh`.
+pub(super) fn openssh(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {
+    let reach = context.reach.clone();
+    let values = &context.config()?.values;
+    let options = [
+        reach.ssh_option,
+        values.ssh_options.clone().unwrap_or_default(),
+    ]
+    .concat();
+    let mut words: Vec<String> = options
+        .into_iter()
+        .flat_map(|option| ["-o".to_owned(), option])
+        .collect();
+    if let Some(file) = reach.ssh_config.or_else(|| values.ssh_config.clone()) {
+        words.extend(["-F".to_owned(), file]);
     }
+    let via = reach.via.or_else(|| values.haproxy.via.clone());
+    Ok(Box::new(OpenSsh {
+        options: words,
+        user: reach.user.or_else(|| values.user.clone()),
+        via: parse_via(via.as_deref())?,
+        ..OpenSsh::default()
+    }))
 }
 
-fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {
+fn parse_via(text: Option<&str>) -> Result<Via, CliError> {
+    text.unwrap_or("auto").parse().map_err(CliError::usage)
+}
+
+/// The native transport, with whoever can be asked at the terminal.
+pub(super) fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {
     let reach = context.reach.clone();
     let values = &context.config()?.values;
     // What comes first wins: the command line stands before the configuration.
@@ -33,11 +53,7 @@ fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {
     let file = reach.ssh_config.or_else(|| values.ssh_config.clone());
     let user = reach.user.or_else(|| values.user.clone());
     let via = reach.via.or_else(|| values.haproxy.via.clone());
-    let via: Via = via
-        .as_deref()
-        .unwrap_or("auto")
-        .parse()
-        .map_err(CliError::usage)?;
+    let via = parse_via(via.as_deref())?;
     let facts = Facts::read(context.environment.iter())
         .map_err(|error| CliError::config(error.to_string()))?;
     let settings = Settings {

@@ -2,6 +2,7 @@
 //!
 //! It reads its own configuration and keeps its own `known_hosts`; we hand over user, options and the connect limit. It
 //! is in a process group of its own and cannot ask anything: `BatchMode=yes`, unless the options say otherwise.
+//! Why it failed is told from its words; with `LogLevel ERROR` it keeps some to itself, and 255 is then all there is.
 
 use std::io::Cursor;
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod clubak;
 mod clubak_oracle;
 mod embedded_lab;
 mod emulator;
+mod known_hosts;
 mod layers;
 mod milkcheck;
 mod openssh;

@@ -109,9 +109,19 @@ async fn commands_and_failures_are_those_of_the_node() {
     )
     .await;
     assert_eq!(code(&outcome), Some(ErrorCode::HostKey), "{outcome:?}");
-    let (_, _, outcome) = exec(&to(&["-oPubkeyAuthentication=no"]), "lb1", command("true")).await;
+    let (_, _, outcome) = exec(
+        &to(&["-oPubkeyAuthentication=no", "-oLogLevel=INFO"]),
+        "lb1",
+        command("true"),
+    )
+    .await;
     assert_eq!(code(&outcome), Some(ErrorCode::Auth), "{outcome:?}");
-    let (_, _, outcome) = exec(&to(&["-oCiphers=aes128-cbc"]), "lb1", command("true")).await;
+    let (_, _, outcome) = exec(
+        &to(&["-oCiphers=aes128-cbc", "-oLogLevel=INFO"]),
+        "lb1",
+        command("true"),
+    )
+    .await;
     assert_eq!(code(&outcome), Some(ErrorCode::Algorithm), "{outcome:?}");
     let (_, _, outcome) = exec(
         &to(&["-oHostName=no.such.name.invalid"]),

@@ -3,7 +3,6 @@
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
 
-use crate::transport::ssh::pattern;
 use crate::transport::ssh::user_config::AlgorithmList;
 
 /// OpenSSH's default of `CASignatureAlgorithms`, which is also all that we can verify: no SHA-1, no DSA.
@@ -53,7 +52,7 @@ pub(super) fn check(
         ));
     }
     let principals = certificate.valid_principals();
-    if !principals.is_empty() && !principals.iter().any(|one| pattern::matches(name, one)) {
+    if !principals.is_empty() && !principals.iter().any(|one| one == name) {
         return Err(format!(
             "it is for {}, not for {name}",
             principals.join(", ").escape_debug()

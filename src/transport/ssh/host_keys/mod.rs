@@ -61,6 +61,12 @@ impl KnownHosts {
         }
     }
 
+    /// Takes a text for a file's, which is then not read.
+    pub fn insert(&self, path: &Path, text: &[u8]) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(path.to_owned(), Arc::new(File::parse(path, text)));
+    }
+
     fn file(&self, path: &Path) -> Arc<File> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let file = files
@@ -247,9 +253,9 @@ impl HostKeys {
         if let Some((file, entry)) = revoked {
             return Verdict::Revoked(file.line(entry));
         }
-        let judge = |entries: &Entries<'_>| match (shown.certificate(), &authority) {
+        let judge = |entries: &[Found<'_>]| match (shown.certificate(), &authority) {
             (Some(certificate), Some(authority))
-                if entries.all().any(|(_, entry)| {
+                if entries.iter().any(|(_, entry)| {
                     entry.purpose == Purpose::Authority && *entry.key == **authority
                 }) =>
             {
@@ -265,14 +271,18 @@ impl HostKeys {
             }
             _ => judge_key(entries, &key),
         };
-        if judge(&plain) == Verdict::Known {
+        if judge(&plain.name) == Verdict::Known {
             return Verdict::Known;
         }
         let mut entries = self.hashed();
         entries.name.splice(..0, plain.name);
         entries.bare.splice(..0, plain.bare);
-        let verdict = judge(&entries);
-        if verdict == Verdict::Unknown && self.was_recorded(&key) {
+        let verdict = judge(&entries.name);
+        if matches!(verdict, Verdict::Known | Verdict::Changed(_)) {
+            return verdict;
+        }
+        // Under the name without the port a key can only be known; another one there is another server's.
+        if judge(&entries.bare) == Verdict::Known || self.was_recorded(&key) {
             return Verdict::Known;
         }
         verdict
@@ -321,17 +331,15 @@ impl HostKeys {
     }
 }
 
-/// A key among the entries of its host: any that is equal will do, any other of the host's own name is a change.
-fn judge_key(entries: &Entries<'_>, key: &[u8]) -> Verdict {
-    let is_key = |(_, entry): &&Found<'_>| entry.purpose == Purpose::Host;
-    if entries
-        .all()
-        .filter(is_key)
-        .any(|(_, entry)| *entry.key == *key)
-    {
+/// A key among the entries of a name: any that is equal will do, else any other is a change.
+fn judge_key(entries: &[Found<'_>], key: &[u8]) -> Verdict {
+    let keys = entries
+        .iter()
+        .filter(|(_, entry)| entry.purpose == Purpose::Host);
+    if keys.clone().any(|(_, entry)| *entry.key == *key) {
         return Verdict::Known;
     }
-    match entries.name.iter().find(is_key) {
+    match keys.clone().next() {
         Some((file, entry)) => Verdict::Changed(file.line(entry)),
         None => Verdict::Unknown,
     }

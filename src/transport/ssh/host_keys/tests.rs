@@ -94,7 +94,7 @@ fn names_ports_patterns_and_markers() {
         ("lb2", 22, 1, "known"),
         ("lb1", 22, 2, "changed:3"),
         ("lb1", 2222, 2, "known"),
-        ("lb1", 2222, 1, "known"),
+        ("lb1", 2222, 1, "changed:4"),
         ("lb1", 2222, 4, "changed:4"),
         ("lb2", 2222, 1, "known"),
         ("lb2", 2222, 2, "unknown"),
@@ -308,13 +308,12 @@ fn certificates_are_checked_in_full() {
     };
     let good = certificate(CertType::Host, |builder| {
         builder.valid_principal("lb1.site").unwrap();
-        builder.valid_principal("web*.site").unwrap();
+        builder.valid_principal("*.site").unwrap();
     });
     assert_eq!(at(150, "lb1.site", &good), "known");
-    assert_eq!(at(150, "web7.site", &good), "known");
     assert_eq!(
         at(150, "lb2.site", &good),
-        "it is for lb1.site, web*.site, not for lb2.site"
+        "it is for lb1.site, *.site, not for lb2.site"
     );
     assert_eq!(
         at(99, "lb1.site", &good),

@@ -124,6 +124,22 @@ impl UserConfig {
         })
     }
 
+    /// Reads one text as the user's file, under a name for its messages.
+    ///
+    /// # Errors
+    /// As [`UserConfig::load`].
+    pub fn from_text(facts: Facts, name: &str, text: &[u8]) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(&facts);
+        let parts = vec![reader.text(name, text)?];
+        let wants_final = reader.wants_final;
+        Ok(Self {
+            facts,
+            parts,
+            wants_final,
+            answers: Mutex::default(),
+        })
+    }
+
     /// What holds for a host. User and port of the command line come before all that is configured.
     ///
     /// Pure memory, unless the configuration has `Match exec` (runs each distinct command once, and waits) or

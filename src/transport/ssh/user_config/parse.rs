@@ -152,16 +152,25 @@ impl<'a> Reader<'a> {
         let Ok(bytes) = std::fs::read(path) else {
             return Ok(None);
         };
-        let file: Arc<str> = path.to_string_lossy().into();
+        self.lines(&path.to_string_lossy(), &bytes, scope).map(Some)
+    }
+
+    /// Reads a text as the user's file.
+    pub(super) fn text(&mut self, name: &str, text: &[u8]) -> Result<Blocks, ConfigError> {
+        self.lines(name, text, Scope::option())
+    }
+
+    fn lines(&mut self, name: &str, text: &[u8], scope: Scope) -> Result<Blocks, ConfigError> {
+        let file: Arc<str> = name.into();
         let mut blocks = Blocks::default();
-        for (line, text) in (1..).zip(String::from_utf8_lossy(&bytes).split('\n')) {
+        for (line, text) in (1..).zip(String::from_utf8_lossy(text).split('\n')) {
             let place = Place {
                 file: Arc::clone(&file),
                 line,
             };
             self.line(text, &place, scope, &mut blocks)?;
         }
-        Ok(Some(blocks))
+        Ok(blocks)
     }
 
     fn line(

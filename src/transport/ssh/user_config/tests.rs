@@ -277,8 +277,7 @@ proptest! {
     #[test]
     fn random_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let (_folder, facts) = home("");
-        fs::write(&facts.user_file, bytes).unwrap();
-        if let Ok(config) = UserConfig::load(facts, &Options::default()) {
+        if let Ok(config) = UserConfig::from_text(facts, "text", &bytes) {
             let _ = config.resolve("lb1", None, None);
         }
     }
