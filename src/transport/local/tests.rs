@@ -168,7 +168,7 @@ async fn dropping_kills_the_whole_group() {
 
 #[tokio::test]
 async fn asked_to_stop_it_gets_a_chance() {
-    let line = "trap 'exit 7' INT; echo $$; while :; do sleep 0.01; done";
+    let line = "trap 'exit 7' INT TERM; echo $$; while :; do sleep 0.01; done";
     let (pid, outcome) = with_running(line, async |stop| {
         stop.send_replace(Stop::Terminate);
     })
