@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::fault::Fault;
 use super::node::Node;
 use super::shell::{Act, After, Script};
+use super::socket::Socket;
 use crate::event::Stream;
 
 /// Most bytes written at once: what fits an SSH packet of the usual size.
@@ -168,6 +169,7 @@ impl Console<'_> {
                     }
                 }
                 Act::Exit(asked) => return Some(Ending::Status(asked.unwrap_or(status))),
+                Act::Look(socket) => Socket::look(node, socket),
                 Act::Ignore(signals) => {
                     if let Ok(mut ignored) = self.ignored.lock() {
                         ignored.extend_from_slice(signals);

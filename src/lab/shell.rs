@@ -12,6 +12,9 @@ const UPTIME: &str = " 09:41:07 up 42 days,  3:14,  0 users,  load average: 0.08
 const KNOWN: &str =
     "cat, echo, exit, false, hostname, kill, seq, sleep, trap, true, uname, uptime, whoami, yes";
 
+/// What tells the script of `transport::ssh::open` from another one.
+const LOOK: &str = "echo hash-socket-ready";
+
 /// A line as steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Script(Vec<Step>);
@@ -55,6 +58,8 @@ pub(super) enum Act {
     Flood(String),
     /// Is killed by this signal.
     Die(String),
+    /// Says in its status what is wrong with the socket at this path or host.
+    Look(String),
     /// From here on ignores these signals.
     Ignore(Vec<String>),
 }
@@ -136,6 +141,11 @@ fn act(words: &[String], node: &str) -> Act {
             Some(time) => Act::Sleep(time),
             None => Act::Complain(format!("sleep: invalid time interval '{time}'\n"), 1),
         },
+        // With this a client asks why the server would not forward to a socket; there is nothing here to
+        // run it, and what it would find is known.
+        ("exec", ["sh", "-c", script, "sh", socket, ..]) if script.contains(LOOK) => {
+            Act::Look((*socket).to_owned())
+        }
         ("seq", bounds) => seq(bounds),
         ("trap", ["", signals @ ..]) => {
             Act::Ignore(signals.iter().map(|name| signal(name)).collect())

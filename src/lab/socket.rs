@@ -60,6 +60,16 @@ impl Socket {
         }
     }
 
+    /// The exit status of `transport::ssh::open`'s look at a socket from the node itself: 91 for a path where
+    /// nothing is, 94 where nobody listens, 95 when all is well but there is no program to connect with.
+    pub(super) fn look(node: &Node, socket: &str) -> u8 {
+        match UNIX.iter().any(|(known, _)| *known == socket) {
+            false if socket.starts_with('/') => 91,
+            true if !node.has(Fault::HaproxyDown) => 95,
+            _ => 94,
+        }
+    }
+
     /// Answers what came with the first line and closes, as HAProxy does without `prompt`.
     pub(super) async fn converse(self, channel: Channel<Msg>, node: &Node, born: Instant) {
         let mut stream = channel.into_stream();

@@ -53,8 +53,7 @@ impl<W: Write> Json<W> {
             line.extend(fields);
         }
         serde_json::to_writer(&mut self.out, &line)?;
-        self.out.write_all(b"\n")?;
-        self.out.flush()
+        self.out.write_all(b"\n")
     }
 
     fn lines(&mut self, node: NodeId, stream: Stream, data: Option<&[u8]>) -> io::Result<()> {
@@ -152,10 +151,8 @@ impl<W: Write> Json<W> {
         }
         fields
     }
-}
 
-impl<W: Write> Reporter for Json<W> {
-    fn event(&mut self, event: &Event) -> io::Result<()> {
+    fn show(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { node } if self.kind == Kind::Events => {
                 let name = Arc::clone(&self.names[node.index()]);
@@ -193,6 +190,17 @@ impl<W: Write> Reporter for Json<W> {
             }
         }
     }
+}
+
+impl<W: Write> Reporter for Json<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.show(event)?;
+        match self.kind {
+            // A reader sees each event as it happens, and costs a call per event, not per line.
+            Kind::Events => self.out.flush(),
+            Kind::Document => Ok(()),
+        }
+    }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         let groups = self.groups()?;
@@ -201,7 +209,7 @@ impl<W: Write> Reporter for Json<W> {
                 for group in groups {
                     self.emit("group", group)?;
                 }
-                self.emit("summary", totals(summary))
+                self.emit("summary", totals(summary))?;
             }
             Kind::Document => {
                 let mut outcomes: Vec<_> = summary.outcomes.iter().collect();
@@ -213,9 +221,9 @@ impl<W: Write> Reporter for Json<W> {
                 let document = json!({ "schema": "hash/1", "results": results, "groups": groups, "summary": totals(summary) });
                 serde_json::to_writer(&mut self.out, &document)?;
                 self.out.write_all(b"\n")?;
-                self.out.flush()
             }
         }
+        self.out.flush()
     }
 }
 
