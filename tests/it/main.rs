@@ -16,6 +16,7 @@ mod emulator;
 mod fleet;
 mod known_hosts;
 mod layers;
+mod main_job;
 mod milkcheck;
 mod openssh;
 mod oracle;

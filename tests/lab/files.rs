@@ -85,6 +85,9 @@ impl Plan {
             starts.insert(format!("{node}/sshd"), self.sshd(programs, node));
             for (instance, template) in haproxies(builder) {
                 let closed = builder.unprivileged.contains(node);
+                if closed {
+                    fs::write(dir.join("passwd"), passwd_with_shell()).expect("passwd");
+                }
                 let template = template.replace("{{MODE}}", if closed { "600" } else { "660" });
                 let text = self.haproxy(node, instance, &template, &mut origins);
                 let file = dir.join(format!("{instance}.cfg"));
@@ -224,7 +227,7 @@ impl Plan {
 
     /// The command line that runs a program with the node's host name and its folder as `/run/haproxy`.
     fn on_node(&self, programs: &Programs, node: &str, argv: &[String]) -> Vec<String> {
-        const SCRIPT: &str = "hostname \"$1\" && mount -t tmpfs -o mode=755 none /run && \
+        const SCRIPT: &str = "hostname \"$1\" && { ! test -e \"$2/passwd\" || mount --bind \"$2/passwd\" /etc/passwd; } && mount -t tmpfs -o mode=755 none /run && \
             mkdir /run/haproxy /run/sshd && mount --bind \"$2\" /run/haproxy && shift 2 && exec \"$@\"";
         let mut all = programs.unshare.clone();
         all.extend([SCRIPT, "sh", node].map(str::to_owned));
@@ -261,6 +264,21 @@ fn login(builder: &Builder, node: &str) -> String {
     } else {
         user_name()
     }
+}
+
+/// The users of this machine, where nobody has a shell, as a login to a load balancer has.
+fn passwd_with_shell() -> String {
+    let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    passwd
+        .lines()
+        .map(|line| match line.strip_prefix("nobody:") {
+            Some(rest) => {
+                let fields: Vec<&str> = rest.split(':').collect();
+                format!("nobody:{}:/:/bin/sh\n", fields[..4].join(":"))
+            }
+            None => format!("{line}\n"),
+        })
+        .collect()
 }
 
 fn user_name() -> String {
