@@ -89,6 +89,12 @@ enum Verb {
     Lab(verb::lab::LabArgs),
     /// Show the configuration in force
     Config(verb::config::ConfigArgs),
+    /// Print the function that makes `hash` reach the program in a shell
+    ShellInit(verb::shell_init::ShellInitArgs),
+    /// Make, show or remove the links clush, nodeset and so on
+    Links(verb::links::LinksArgs),
+    /// Print the completions of a shell
+    Completions(verb::completions::CompletionsArgs),
 }
 
 impl Verb {
@@ -107,6 +113,9 @@ impl Verb {
             Self::Ping(args) => verb::ping::run(&args, context),
             Self::Lab(args) => verb::lab::run(&args, context),
             Self::Config(args) => verb::config::run(&args, context),
+            Self::ShellInit(args) => verb::shell_init::run(&args, context),
+            Self::Links(args) => verb::links::run(&args, context),
+            Self::Completions(args) => verb::completions::run(&args, context),
         }
     }
 }
