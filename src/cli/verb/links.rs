@@ -32,6 +32,13 @@ enum Action {
     Remove,
 }
 
+/// The names that links are made for: those of the tools we stand in for.
+fn names() -> impl Iterator<Item = &'static str> {
+    let names = FRONT_ENDS.iter().map(|front_end| front_end.name);
+    // every Debian system has a program of this name; it stays a first word of ours
+    names.filter(|name| *name != "service")
+}
+
 /// What a name is now.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
@@ -77,8 +84,8 @@ pub(crate) fn run(args: &LinksArgs, context: &mut Context<'_>) -> Result<u8, Cli
         _ => program.clone(),
     };
     let mut foreign = Vec::new();
-    for front_end in FRONT_ENDS {
-        let link = dir.join(front_end.name);
+    for name in names() {
+        let link = dir.join(name);
         let name = link.display();
         let found = look(&link).map_err(|error| failed(&link, &error))?;
         let (line, done) = match (args.action, found) {
