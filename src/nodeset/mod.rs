@@ -115,7 +115,25 @@ impl Body {
     }
 }
 
+/// The nodes whose names are nothing but these indexes.
+impl From<RangeSet> for NodeSet {
+    fn from(ranges: RangeSet) -> Self {
+        let mut builder = Builder::new();
+        builder.add_product("%s", &[ranges]);
+        builder.finish()
+    }
+}
+
 impl NodeSet {
+    /// The indexes of the nodes whose names are nothing but an index.
+    #[must_use]
+    pub fn ranges(&self) -> RangeSet {
+        match self.bodies.get("%s").and_then(|body| body.level.as_ref()) {
+            Some(Level::Last(set)) => set.clone(),
+            _ => RangeSet::default(),
+        }
+    }
+
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {

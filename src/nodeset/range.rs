@@ -193,6 +193,11 @@ impl RangeSet {
         self.spans.iter().flat_map(Span::indexes)
     }
 
+    /// The numbers it has, in its order; `1` and `01` are the same number.
+    pub fn numbers(&self) -> impl Iterator<Item = i128> + '_ {
+        self.indexes().map(Index::value)
+    }
+
     /// How many indexes it has.
     #[must_use]
     pub fn count(&self) -> u128 {

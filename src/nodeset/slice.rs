@@ -31,13 +31,20 @@ impl Taker<'_> {
 }
 
 impl NodeSet {
-    /// The nodes at these positions, counted from 0 in the order of [`NodeSet::iter`].
+    /// The nodes at these positions, counted from 0 in the order of [`NodeSet::iter`]; none if a position is
+    /// negative, as in ClusterShell.
     #[must_use]
     pub fn slice(&self, positions: &RangeSet) -> Self {
+        if positions
+            .spans()
+            .iter()
+            .any(|span| span.first.digits() == 0)
+        {
+            return Self::new();
+        }
         let mut wanted: Vec<(u128, u128)> = positions
             .spans()
             .iter()
-            .filter(|span| span.first.digits() > 0)
             .map(|span| {
                 (
                     span.first.value().unsigned_abs(),

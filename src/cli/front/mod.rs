@@ -3,6 +3,7 @@
 pub mod clubak;
 pub mod hash;
 pub mod milkcheck;
+pub mod nodeset;
 
 use super::FrontEnd;
 
@@ -19,6 +20,14 @@ pub static FRONT_ENDS: &[FrontEnd] = &[
     FrontEnd {
         name: "service",
         run: milkcheck::run,
+    },
+    FrontEnd {
+        name: "nodeset",
+        run: nodeset::run,
+    },
+    FrontEnd {
+        name: "cluset",
+        run: nodeset::run,
     },
 ];
 

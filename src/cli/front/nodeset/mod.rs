@@ -1,0 +1,443 @@
+//! `nodeset` and `cluset`: ClusterShell 1.10.1's tool for node sets, with its options, output and exit codes.
+
+mod groups;
+mod input;
+mod options;
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use crate::cli::console::Console;
+use crate::cli::groups::{Sources, folders};
+use crate::cli::printf::{Format, FormatError, Value};
+use crate::config::Environment;
+use crate::groups::Defaults;
+use crate::nodeset::{Axes, Builder, EvalError, GroupError, NodeSet, RangeSet, Style, group_nodes};
+
+use input::Reader;
+use options::{Asked, Command, Operation, Options};
+
+/// The version of the original whose behaviour this is.
+const VERSION: &str = "1.10.1";
+
+/// Why a run ends early.
+enum Failure {
+    /// A message behind the program's name.
+    Named(String),
+    /// A message behind `ERROR:`.
+    Plain(String),
+    /// The source cannot list its groups; `-L` goes on with the next.
+    NoList(String),
+    /// Our output cannot be written.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::Format(message) => Self::Plain(message),
+            FormatError::Fit(message) => Self::Named(message),
+        }
+    }
+}
+
+/// Runs `nodeset` with the words behind its name.
+pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
+    let asked = match options::read(words) {
+        Ok(asked) => asked,
+        Err(message) => {
+            console.complain(format_args!(
+                "{}\n\n{called}: error: {message}",
+                usage(called)
+            ));
+            return 2;
+        }
+    };
+    let done = match asked {
+        Asked::Help => writeln!(console.out, "{}\n\n{HELP}", usage(called)).map_err(Failure::from),
+        Asked::Version => writeln!(console.out, "{called} {VERSION}").map_err(Failure::from),
+        Asked::Run(options, command) => execute(*options, &command, console),
+    };
+    let written = console.close();
+    match done.and_then(|()| written.map_err(Failure::from)) {
+        Ok(()) => 0,
+        Err(failure) => {
+            match failure {
+                Failure::Named(message) | Failure::NoList(message) => {
+                    console.complain(format_args!("{called}: {message}"));
+                }
+                Failure::Plain(message) => console.complain(format_args!("ERROR: {message}")),
+                Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                Failure::Output(error) => {
+                    console.complain(format_args!("{called}: cannot write the output: {error}"));
+                }
+            }
+            1
+        }
+    }
+}
+
+fn usage(called: &str) -> String {
+    format!("Usage: {called} [COMMAND] [OPTIONS] [ns1 [-ixX] ns2|...]")
+}
+
+/// What a run has in hand.
+struct Run<'a> {
+    options: Options,
+    groups: &'a Sources,
+    console: &'a mut Console,
+    style: Style,
+}
+
+fn execute(options: Options, command: &Command, console: &mut Console) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let mut sources = Sources::new(&environment, options.groupsconf.clone());
+    if let Some(source) = &options.source {
+        if options.ranges && !options.quiet {
+            console.complain(format_args!(
+                "WARNING: option group source \"{source}\" ignored"
+            ));
+        }
+        sources.set_default(source)?;
+    }
+    let mut run = Run {
+        options,
+        groups: &sources,
+        console,
+        style: Style::default(),
+    };
+    if *command == Command::GroupSources {
+        return run.group_sources();
+    }
+    let (nodes, meant) = run.nodes(command)?;
+    let listed = meant.then_some(&nodes);
+    if *command == Command::List {
+        return run.list(listed);
+    }
+    if *command == Command::ListAll {
+        return run.list_all(listed);
+    }
+    let nodes = run.narrow(nodes)?;
+    run.choose_style(&environment, command, &nodes)?;
+    if let Command::Index(name) = command {
+        return run.index(name, &nodes);
+    }
+    if *command == Command::Completion {
+        return run.completion(&nodes);
+    }
+    let separator = run.options.separator.as_deref().unwrap_or(" ");
+    let separator = options::separator(separator)?;
+    let parts = match run.options.split {
+        _ if run.options.contiguous => nodes.contiguous(),
+        Some(parts) if parts > 1 => nodes.split(usize::try_from(parts).unwrap_or(usize::MAX)),
+        _ => Vec::new(),
+    };
+    if parts.is_empty() {
+        return run.show(command, &nodes, &separator);
+    }
+    parts
+        .iter()
+        .try_for_each(|part| run.show(command, part, &separator))
+}
+
+impl Run<'_> {
+    /// The set that the words, standard input and the operations make, and whether nodes were meant at all.
+    fn nodes(&mut self, command: &Command) -> Result<(NodeSet, bool), Failure> {
+        let reader = Reader {
+            groups: self.groups,
+            ranges: self.options.ranges,
+        };
+        let mut nodes = NodeSet::new();
+        let lists = matches!(
+            command,
+            Command::List | Command::ListAll | Command::Completion
+        );
+        if self.options.all {
+            nodes = group_nodes(None, None, self.groups).map_err(|error| {
+                if let EvalError::Group(GroupError::UnknownSource(source)) = &error {
+                    return Failure::Named(format!(
+                        "External error: Group source error (GroupResolverSourceError: {source})"
+                    ));
+                }
+                error.into()
+            })?;
+        } else if self.options.words.is_empty() && !lists {
+            nodes = reader.standard_input()?;
+        }
+        let operations = std::mem::take(&mut self.options.operations);
+        if !operations.is_empty() && nodes.is_empty() && !self.options.quiet {
+            self.console
+                .complain("WARNING: empty left operand for set operation");
+        }
+        for wanted in [Operation::Intersection, Operation::Exclude, Operation::Xor] {
+            for (operation, operand) in &operations {
+                if *operation == wanted {
+                    apply(*operation, &mut nodes, &reader.word(operand)?);
+                }
+            }
+        }
+        // Neighbouring words are united together.
+        let mut united = Builder::new();
+        let mut words = std::mem::take(&mut self.options.words).into_iter();
+        while let Some(word) = words.next() {
+            let operation = options::operation(&word);
+            let operand = match operation {
+                Some(_) => words
+                    .next()
+                    .ok_or_else(|| Failure::Plain("pop from empty list".into()))?,
+                None => word,
+            };
+            let from_input = operand == "-";
+            let value = if from_input {
+                reader.standard_input()?
+            } else {
+                reader.word(&operand)?
+            };
+            match operation {
+                None => united.add_set(&value),
+                // An empty standard input changes nothing.
+                Some(_) if from_input && value.is_empty() => {}
+                Some(operation) => {
+                    nodes.union(&std::mem::take(&mut united).finish());
+                    apply(operation, &mut nodes, &value);
+                }
+            }
+        }
+        if nodes.is_empty() {
+            nodes = united.finish();
+        } else {
+            nodes.union(&united.finish());
+        }
+        let meant = !nodes.is_empty() || self.options.all || !operations.is_empty();
+        Ok((nodes, meant))
+    }
+
+    /// `-I` and `--pick`.
+    fn narrow(&self, mut nodes: NodeSet) -> Result<NodeSet, Failure> {
+        if let Some(positions) = &self.options.slice {
+            nodes = nodes.slice(&RangeSet::parse(positions).map_err(Failure::range)?);
+        }
+        let Some(count) = self.options.pick else {
+            return Ok(nodes);
+        };
+        let count = u128::try_from(count)
+            .map_err(|_| Failure::Plain("Sample larger than population or is negative".into()))?;
+        let all = nodes.count();
+        if count == 0 || count >= all {
+            return Ok(nodes);
+        }
+        // Floyd's choice: each position is chosen with the same probability, in time and memory of the choice.
+        let mut chosen = HashSet::new();
+        for last in all - count..all {
+            let position = fastrand::u128(..=last);
+            if !chosen.insert(position) {
+                chosen.insert(last);
+            }
+        }
+        let positions: Vec<String> = chosen.iter().map(u128::to_string).collect();
+        Ok(nodes.slice(&RangeSet::parse(&positions.join(",")).map_err(Failure::range)?))
+    }
+
+    fn choose_style(
+        &mut self,
+        environment: &Environment,
+        command: &Command,
+        nodes: &NodeSet,
+    ) -> Result<(), Failure> {
+        if let Some(steps) = self.options.steps {
+            self.style.autostep = steps.of(nodes.count());
+        }
+        self.style.axes = match &self.options.axis {
+            Some(axis) => options::axes(axis)?,
+            None if *command == Command::Fold || *command == Command::Regroup => {
+                default_axes(environment)?
+            }
+            None => Axes::All,
+        };
+        Ok(())
+    }
+
+    fn fold(&self, nodes: &NodeSet) -> String {
+        if self.options.ranges {
+            nodes.ranges().fold(self.style.autostep)
+        } else {
+            nodes.fold(&self.style)
+        }
+    }
+
+    /// `--index`.
+    fn index(&mut self, name: &str, nodes: &NodeSet) -> Result<(), Failure> {
+        let (position, shown, set) = if self.options.ranges {
+            (nodes.ranges().position(name), name.to_owned(), "RangeSet")
+        } else {
+            let reader = Reader {
+                groups: self.groups,
+                ranges: false,
+            };
+            let wanted = reader.word(name)?;
+            let mut names = wanted.iter();
+            let (Some(node), None) = (names.next(), names.next()) else {
+                return Err(Failure::Plain(
+                    "index() argument must be a single node".into(),
+                ));
+            };
+            (nodes.position(&node), format!("'{node}'"), "nodeset")
+        };
+        let position =
+            position.ok_or_else(|| Failure::Plain(format!("{shown} is not in {set}")))?;
+        let line = self.formatted(Value::Number(position))?;
+        Ok(writeln!(self.console.out, "{line}")?)
+    }
+
+    fn formatted(&self, value: Value<'_>) -> Result<String, Failure> {
+        let mut line = String::new();
+        Format::new(self.options.format.as_deref().unwrap_or("%s")).write(value, &mut line)?;
+        Ok(line)
+    }
+
+    /// Prints one set.
+    fn show(&mut self, command: &Command, nodes: &NodeSet, separator: &str) -> Result<(), Failure> {
+        if *command == Command::Expand {
+            return self.expand(nodes, separator);
+        }
+        let line = if *command == Command::Count {
+            self.formatted(Value::Number(nodes.count()))?
+        } else if *command == Command::Regroup {
+            self.formatted(Value::Text(&self.regroup(nodes)?))?
+        } else if self.options.ranges {
+            self.formatted(Value::Text(&self.fold(nodes)))?
+        } else if let Some(format) = &self.options.format {
+            self.fold(&renamed(nodes, &Format::new(format))?)
+        } else {
+            self.fold(nodes)
+        };
+        Ok(writeln!(self.console.out, "{line}")?)
+    }
+
+    /// Prints the names, as they are made: there may be a billion.
+    fn expand(&mut self, nodes: &NodeSet, separator: &str) -> Result<(), Failure> {
+        let format = self
+            .options
+            .format
+            .as_deref()
+            .filter(|format| *format != "%s");
+        let format = format.map(Format::new);
+        let mut names = nodes.iter();
+        let mut text = String::new();
+        let mut name = String::new();
+        let mut first = true;
+        loop {
+            if !first {
+                text.push_str(separator);
+            }
+            let more = match &format {
+                None => names.append_next(&mut text),
+                Some(format) => {
+                    name.clear();
+                    let more = names.append_next(&mut name);
+                    if more {
+                        format.write(Value::Text(&name), &mut text)?;
+                    }
+                    more
+                }
+            };
+            if !more {
+                if !first {
+                    text.truncate(text.len() - separator.len());
+                }
+                break;
+            }
+            first = false;
+            if text.len() > 32 * 1024 {
+                // The separator before the next name stays in the text.
+                self.console.out.write_all(text.as_bytes())?;
+                text.clear();
+            }
+        }
+        Ok(writeln!(self.console.out, "{text}")?)
+    }
+}
+
+fn apply(operation: Operation, nodes: &mut NodeSet, operand: &NodeSet) {
+    match operation {
+        Operation::Exclude => nodes.difference(operand),
+        Operation::Intersection => nodes.intersection(operand),
+        Operation::Xor => nodes.symmetric_difference(operand),
+    }
+}
+
+/// The set of the names as formatted.
+fn renamed(nodes: &NodeSet, format: &Format) -> Result<NodeSet, FormatError> {
+    let mut builder = Builder::new();
+    let mut name = String::new();
+    for node in nodes {
+        name.clear();
+        format.write(Value::Text(&node), &mut name)?;
+        builder.add(name.trim());
+    }
+    Ok(builder.finish())
+}
+
+/// The axes of `fold_axis` in `defaults.conf`.
+fn default_axes(environment: &Environment) -> Result<Axes, Failure> {
+    let defaults =
+        Defaults::load(&folders(environment)).map_err(|error| Failure::Named(error.to_string()))?;
+    let axes = defaults.fold_axis.unwrap_or_default();
+    Ok(match axes.as_slice() {
+        [] => Axes::All,
+        [axis] if *axis < 0 => {
+            Axes::FromEnd(usize::try_from(axis.unsigned_abs()).unwrap_or(usize::MAX))
+        }
+        axes => Axes::These(
+            axes.iter()
+                .filter_map(|axis| usize::try_from(*axis).ok())
+                .collect(),
+        ),
+    })
+}
+
+/// What `--help` says behind the usage line.
+const HELP: &str = "\
+Commands (exactly one):
+  -c, --count               number of nodes
+  -e, --expand              names of nodes, separated
+  -f, --fold                folded node set
+  -r, --regroup             folded node set, with groups where it can be
+  -l, --list                groups (-ll: with nodes, -lll: with counts)
+  -L, --list-all            groups of all sources (-LL, -LLL likewise)
+  --index=NODE              position of NODE in the set, from 0
+  --groupsources            group sources
+
+Operations:
+  -x, --exclude=NODES       without these
+  -i, --intersection=NODES  only these
+  -X, --xor=NODES           those in one of both sets only
+
+Options:
+  -s, --groupsource=SOURCE  default group source
+  --groupsconf=FILE         use this groups.conf only
+  -a, --all                 start with all nodes of the default source
+  --autostep=N              write steps (a-b/s) from N nodes on; also a percentage of the set, or 'auto'
+  -d, --debug               accepted for compatibility
+  -q, --quiet               no warnings
+  -R, --rangeset            operands are range sets
+  -G, --groupbase           group names without their source
+  -S, --separator=TEXT      separator for -e (default: a space)
+  -O, --output-format=FMT   printf-like format with one %s
+  -I, --slice=RANGESET      only the nodes at these positions, from 0
+  --split=N                 at most N subsets of about the same size
+  --contiguous              a subset for each contiguous range
+  --axis=RANGESET           fold only these dimensions, from 1; -1 is the last
+  --pick=N                  N nodes chosen at random
+  -h, --help                this text
+  --version                 the version of ClusterShell this behaves as
+
+Node sets: n[1-5,07/2]x, operators , ! & ^ from left to right, @group, @source:group, @*, @@source, * and ?.
+See nodeset(1) and hapsh-nodeset(7).";

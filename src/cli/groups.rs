@@ -1,0 +1,86 @@
+//! Group sources as the command line sees them: where they are configured, and which one is the default.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Environment;
+use crate::groups::{Resolver, Settings, search_path};
+use crate::nodeset::{GroupError, Groups, Upcall};
+
+/// The folders of ClusterShell's configuration, for this user and this program.
+pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let prefix = program.parent().and_then(Path::parent);
+    search_path(|name| environment.get(name).map(Into::into), prefix)
+}
+
+/// The configured group sources, one of which may have been made the default by an option.
+#[derive(Debug)]
+pub(super) struct Sources {
+    resolver: Resolver,
+    default: Option<String>,
+}
+
+impl Sources {
+    /// The sources of `--groupsconf`, else of the usual folders. Nothing is read yet.
+    pub(super) fn new(environment: &Environment, file: Option<PathBuf>) -> Self {
+        let settings = match file {
+            Some(file) => Settings::file(file),
+            None => Settings::search(&folders(environment)),
+        };
+        Self {
+            resolver: Resolver::new(settings),
+            default: None,
+        }
+    }
+
+    /// Makes a source the default.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub(super) fn set_default(&mut self, source: &str) -> Result<(), GroupError> {
+        let known = Groups::sources(&self.resolver)?;
+        if !known.iter().any(|name| name == source) {
+            return Err(GroupError::UnknownSource(source.to_owned()));
+        }
+        self.default = Some(source.to_owned());
+        Ok(())
+    }
+
+    fn or_default<'a>(&'a self, source: Option<&'a str>) -> Option<&'a str> {
+        source.or(self.default.as_deref())
+    }
+}
+
+impl Groups for Sources {
+    fn map(&self, source: Option<&str>, group: &str) -> Result<String, GroupError> {
+        Groups::map(&self.resolver, self.or_default(source), group)
+    }
+
+    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
+        Groups::all(&self.resolver, self.or_default(source))
+    }
+
+    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
+        Groups::list(&self.resolver, self.or_default(source))
+    }
+
+    fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError> {
+        Groups::reverse(&self.resolver, self.or_default(source), node)
+    }
+
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        let mut sources = Groups::sources(&self.resolver)?;
+        if let Some(place) = sources
+            .iter()
+            .position(|name| Some(name) == self.default.as_ref())
+        {
+            sources[..=place].rotate_right(1);
+        }
+        Ok(sources)
+    }
+
+    fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
+        self.resolver
+            .prepare(self.or_default(source), upcall, subjects);
+    }
+}
