@@ -55,14 +55,6 @@ impl Run {
             count: 1,
         }
     }
-
-    /// How far ahead `index` is, if a range that begins with this run may go on to it: a range cannot
-    /// go from unpadded to padded, nor from padded to another number of digits.
-    fn distance(&self, index: Index) -> Option<u128> {
-        let same_width = self.last.digits() == index.digits();
-        (same_width || !self.first.is_padded() && !index.is_padded())
-            .then(|| (index.value() - self.last.value()).unsigned_abs())
-    }
 }
 
 /// The pieces of a set, greedily from the lowest index.
@@ -70,41 +62,54 @@ struct Folder<'a> {
     emit: &'a mut dyn FnMut(Piece),
     threshold: Option<u128>,
     run: Option<Run>,
+    /// With how many digits the last padded index was written.
+    padded: Option<usize>,
 }
 
 impl Folder<'_> {
     fn feed(&mut self, index: Index) {
+        if index.is_padded() {
+            self.padded = Some(index.digits());
+        }
+        let distance = self.distance(index);
         let Some(run) = &mut self.run else {
             self.run = Some(Run::of(index));
             return;
         };
-        let distance = run
-            .distance(index)
-            .filter(|&step| step == 1 || self.threshold.is_some());
-        match distance {
-            Some(step) if run.count == 1 || run.step == step => {
-                run.step = step;
-                run.last = index;
-                run.count += 1;
-            }
-            None => self.flush(),
-            Some(step) => {
-                // The last member of a run too short to be written as one may begin the next.
-                let last = run.last;
-                let spare = run.step > 1 && self.threshold.is_some_and(|least| run.count < least);
-                self.flush_but(usize::from(spare));
-                if spare {
-                    let mut rest = Run::of(last);
-                    rest.step = step;
-                    rest.last = index;
-                    rest.count = 2;
-                    self.run = Some(rest);
-                }
-            }
-        }
-        if self.run.is_none() {
+        let Some(step) = distance else {
+            self.flush();
             self.run = Some(Run::of(index));
+            return;
+        };
+        // Where a run broke off, the step there is that of the next run, too; it only matters to the
+        // original, and there only if a single index already counts as a run.
+        let open = run.step == 0 || run.count == 1 && self.threshold.is_none_or(|least| least > 1);
+        if open || run.step == step {
+            run.step = step;
+            run.last = index;
+            run.count += 1;
+            return;
         }
+        // The last member of a run too short to be written as one may begin the next.
+        let last = run.last;
+        let spare = run.step > 1 && self.threshold.is_some_and(|least| run.count < least);
+        self.flush_but(usize::from(spare));
+        self.run = Some(Run {
+            first: if spare { last } else { index },
+            last: index,
+            step,
+            count: if spare { 2 } else { 1 },
+        });
+    }
+
+    /// How far ahead of the run at hand `index` is, if a range may go on from there to it: none goes from
+    /// unpadded to padded, nor leaves a number of digits with which some index is padded.
+    fn distance(&self, index: Index) -> Option<u128> {
+        let run = self.run.as_ref()?;
+        let digits = run.last.digits();
+        let joins = digits == index.digits() || Some(digits) != self.padded && !index.is_padded();
+        let step = (index.value() - run.last.value()).unsigned_abs();
+        (joins && (step == 1 || self.threshold.is_some())).then_some(step)
     }
 
     fn flush(&mut self) {
@@ -150,6 +155,7 @@ impl RangeSet {
             emit,
             threshold,
             run: None,
+            padded: None,
         };
         for span in self.spans() {
             // After three neighbours the run at hand has step 1, and the rest of the span continues it.
@@ -240,6 +246,12 @@ mod tests {
             ("0-10/2,1-3", 3, "0-4,6-10/2"),
             ("1,3,6", 2, "1-3/2,6"),
             ("1,3,5-6", 4, "1,3,5-6"),
+            ("8-9,11,110", 2, "8-9,11-110/99"),
+            ("8-9,11,110", 0, "8-9,11,110"),
+            ("8-9,11,110,209", 0, "8-9,11,110-209/99"),
+            ("1,3,6-9", 1, "1-3/2,6,7-9"),
+            ("8-9,011,110", 0, "8-9,011-110/99"),
+            ("01,97,99,101,103", 3, "01,97,99,101,103"),
         ] {
             let set = RangeSet::parse(text).unwrap();
             assert_eq!(set.fold(Autostep::From(least)), folded, "{text}");

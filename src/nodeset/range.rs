@@ -79,11 +79,6 @@ impl Bound<'_> {
         self.digits.len() > 1 && self.digits.starts_with('0')
     }
 
-    /// Length of the text, the sign included.
-    fn len(self) -> usize {
-        self.digits.len() + usize::from(self.negative)
-    }
-
     fn index(self) -> Index {
         let index = Index::of_digits(self.digits.as_bytes());
         if self.negative {
@@ -398,7 +393,7 @@ fn read_range(part: &str, spans: &mut Vec<Span<()>>) -> Result<(), RangeErrorKin
         });
         return Ok(());
     };
-    if (start.is_padded() || stop.is_padded()) && start.len() != stop.len() {
+    if (start.is_padded() || stop.is_padded()) && start.digits.len() != stop.digits.len() {
         return Err(RangeErrorKind::PaddingMismatch);
     }
     if start.negative && (start.is_padded() || stop.is_padded()) {
@@ -414,7 +409,7 @@ fn read_range(part: &str, spans: &mut Vec<Span<()>>) -> Result<(), RangeErrorKin
     }
     let index = |number: i128| {
         if start.is_padded() {
-            Index::new(start.len(), number.unsigned_abs())
+            Index::new(start.digits.len(), number.unsigned_abs())
         } else {
             Index::of_number(number)
         }
@@ -478,7 +473,10 @@ mod tests {
             ("-0", "0"),
             (" 1, 3 , 5 - 7 ", "1,3,5-7"),
             ("0-999999999", "0-999999999"),
-            ("050,100-1000", "050,100-1000"),
+            ("050,100-1000", "050,100-999,1000"),
+            ("01,98-101", "01,98-99,100-101"),
+            ("001,98-101", "98-99,001,100-101"),
+            ("0001,98-101", "98-101,0001"),
         ] {
             assert_eq!(fold(text), folded, "{text}");
             assert_eq!(fold(folded), folded, "{text}");

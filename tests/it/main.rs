@@ -22,6 +22,7 @@ mod links;
 mod main_job;
 mod man;
 mod milkcheck;
+mod nodeset_oracle;
 mod openssh;
 mod oracle;
 mod pipe;

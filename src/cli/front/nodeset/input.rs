@@ -31,6 +31,15 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The value of an operand: `-` is standard input.
+    pub(super) fn operand(&self, word: &str) -> Result<NodeSet, Failure> {
+        if word == "-" {
+            self.standard_input()
+        } else {
+            self.word(word)
+        }
+    }
+
     /// The union of the expressions on the lines of a word.
     pub(super) fn word(&self, word: &str) -> Result<NodeSet, Failure> {
         let mut builder = Builder::new();

@@ -118,6 +118,9 @@ fn execute(options: Options, command: &Command, console: &mut Console) -> Result
     }
     let (nodes, meant) = run.nodes(command)?;
     let listed = meant.then_some(&nodes);
+    if let Some(steps) = run.options.steps {
+        run.style.autostep = steps.of(nodes.count());
+    }
     if *command == Command::List {
         return run.list(listed);
     }
@@ -179,7 +182,7 @@ impl Run<'_> {
         for wanted in [Operation::Intersection, Operation::Exclude, Operation::Xor] {
             for (operation, operand) in &operations {
                 if *operation == wanted {
-                    apply(*operation, &mut nodes, &reader.word(operand)?);
+                    apply(*operation, &mut nodes, operand, &reader)?;
                 }
             }
         }
@@ -194,19 +197,11 @@ impl Run<'_> {
                     .ok_or_else(|| Failure::Plain("pop from empty list".into()))?,
                 None => word,
             };
-            let from_input = operand == "-";
-            let value = if from_input {
-                reader.standard_input()?
-            } else {
-                reader.word(&operand)?
-            };
             match operation {
-                None => united.add_set(&value),
-                // An empty standard input changes nothing.
-                Some(_) if from_input && value.is_empty() => {}
+                None => united.add_set(&reader.operand(&operand)?),
                 Some(operation) => {
                     nodes.union(&std::mem::take(&mut united).finish());
-                    apply(operation, &mut nodes, &value);
+                    apply(operation, &mut nodes, &operand, &reader)?;
                 }
             }
         }
@@ -314,7 +309,11 @@ impl Run<'_> {
         } else if self.options.ranges {
             self.formatted(Value::Text(&self.fold(nodes)))?
         } else if let Some(format) = &self.options.format {
-            self.fold(&renamed(nodes, &Format::new(format))?)
+            // The axes are those of other names.
+            renamed(nodes, &Format::new(format))?.fold(&Style {
+                axes: Axes::All,
+                ..self.style.clone()
+            })
         } else {
             self.fold(nodes)
         };
@@ -365,12 +364,21 @@ impl Run<'_> {
     }
 }
 
-fn apply(operation: Operation, nodes: &mut NodeSet, operand: &NodeSet) {
+fn apply(
+    operation: Operation,
+    nodes: &mut NodeSet,
+    operand: &str,
+    reader: &Reader<'_>,
+) -> Result<(), Failure> {
+    let value = reader.operand(operand)?;
     match operation {
-        Operation::Exclude => nodes.difference(operand),
-        Operation::Intersection => nodes.intersection(operand),
-        Operation::Xor => nodes.symmetric_difference(operand),
+        // An empty standard input changes nothing.
+        _ if operand == "-" && value.is_empty() => {}
+        Operation::Exclude => nodes.difference(&value),
+        Operation::Intersection => nodes.intersection(&value),
+        Operation::Xor => nodes.symmetric_difference(&value),
     }
+    Ok(())
 }
 
 /// The set of the names as formatted.
