@@ -62,15 +62,20 @@ struct Folder<'a> {
     emit: &'a mut dyn FnMut(Piece),
     threshold: Option<u128>,
     run: Option<Run>,
-    /// With how many digits the last padded index was written.
+    /// With how many digits the last padded index was written; forgotten once a range has been written,
+    /// which is how the original comes to `01,98-99,100-101` but `01-02,98-101`.
     padded: Option<usize>,
 }
 
 impl Folder<'_> {
     fn feed(&mut self, index: Index) {
+        self.put(index);
         if index.is_padded() {
             self.padded = Some(index.digits());
         }
+    }
+
+    fn put(&mut self, index: Index) {
         let distance = self.distance(index);
         let Some(run) = &mut self.run else {
             self.run = Some(Run::of(index));
@@ -103,7 +108,7 @@ impl Folder<'_> {
     }
 
     /// How far ahead of the run at hand `index` is, if a range may go on from there to it: none goes from
-    /// unpadded to padded, nor leaves a number of digits with which some index is padded.
+    /// unpadded to padded, nor leaves the number of digits of the padded index in mind.
     fn distance(&self, index: Index) -> Option<u128> {
         let run = self.run.as_ref()?;
         let digits = run.last.digits();
@@ -120,6 +125,9 @@ impl Folder<'_> {
     fn flush_but(&mut self, spare: usize) {
         let Some(run) = self.run.take() else { return };
         if run.step <= 1 || self.threshold.is_some_and(|least| run.count >= least) {
+            if run.count > 1 {
+                self.padded = None;
+            }
             (self.emit)(Piece {
                 first: run.first,
                 last: run.last,
@@ -252,6 +260,7 @@ mod tests {
             ("1,3,6-9", 1, "1-3/2,6,7-9"),
             ("8-9,011,110", 0, "8-9,011-110/99"),
             ("01,97,99,101,103", 3, "01,97,99,101,103"),
+            ("02-06,10,107-116", 0, "02-06,10,107,108-116"),
         ] {
             let set = RangeSet::parse(text).unwrap();
             assert_eq!(set.fold(Autostep::From(least)), folded, "{text}");

@@ -472,7 +472,8 @@ fn case(dice: &mut Dice, home: &Path) -> Case {
                 &mut argv,
                 &["-s", dice.pick(&["racks", "up", "roles", "nosrc"])],
             ),
-            15 => push(&mut argv, &["-G"]),
+            // Where it lists all sources the original looks the groups up in the default source then.
+            15 if !command.starts_with("-L") => push(&mut argv, &["-G"]),
             16 => push(&mut argv, &["-q"]),
             17..20 => {
                 let text = operand(dice);
