@@ -307,7 +307,12 @@ impl Run<'_> {
         } else if *command == Command::Regroup {
             self.formatted(Value::Text(&self.regroup(nodes)?))?
         } else if self.options.ranges {
-            self.formatted(Value::Text(&self.fold(nodes)))?
+            let line = self.formatted(Value::Text(&self.fold(nodes)));
+            match (&self.options.format, line) {
+                // The original does not mind here.
+                (Some(format), Err(_)) if !format.contains('%') => format.clone(),
+                (_, line) => line?,
+            }
         } else if let Some(format) = &self.options.format {
             // The axes are those of other names.
             renamed(nodes, &Format::new(format))?.fold(&Style {
