@@ -25,11 +25,8 @@ mod milkcheck;
 mod nodeset_oracle;
 mod openssh;
 mod oracle;
-<<<<<<< HEAD
 mod pipe;
 mod shell_init;
 mod signals;
-=======
->>>>>>> 7b0754e (Take a format without a field for range sets as the original does)
 mod ssh;
 mod ssh_config;
