@@ -32,6 +32,26 @@ pub enum Command {
     Raw(RawCommand),
 }
 
+impl Command {
+    /// Whether the other side must be told that nothing follows: the master waits for more until then, while
+    /// a worker closes by itself.
+    #[must_use]
+    pub fn is_for_master(&self) -> bool {
+        match self {
+            Self::ShowProcesses => true,
+            Self::Raw(raw) => raw.is_for_master(),
+            Self::Overview
+            | Self::Reading
+            | Self::ShowInfo
+            | Self::ShowStat
+            | Self::ShowSessions
+            | Self::SetState(..)
+            | Self::SetWeight(..)
+            | Self::ShutdownSessions(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -171,6 +191,13 @@ impl RawCommand {
         self.first_words().any(|word| !LOOKING.contains(&word))
     }
 
+    /// Whether it is for the master's socket, which does not close after its answer.
+    #[must_use]
+    pub fn is_for_master(&self) -> bool {
+        let words: Vec<&str> = self.0.split_ascii_whitespace().take(2).collect();
+        self.0.starts_with('@') || words == ["show", "proc"] || words == ["reload"]
+    }
+
     /// The keyword of each command of the line. HAProxy parts commands at `;` unless a backslash stands
     /// before it; parting at those as well can only make us more careful. `@1` and the like choose a
     /// worker at the master's socket.
@@ -242,6 +269,24 @@ mod tests {
             assert_eq!(
                 RawCommand::parse(text).unwrap().changes(),
                 changes,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn raw_knows_the_master() {
+        for (text, master) in [
+            ("show proc", true),
+            ("@1 show info", true),
+            ("@!77 show sess", true),
+            ("reload", true),
+            ("show info", false),
+            ("show processes", false),
+        ] {
+            assert_eq!(
+                RawCommand::parse(text).unwrap().is_for_master(),
+                master,
                 "{text}"
             );
         }

@@ -31,6 +31,10 @@ use crate::work::haproxy::status::no_match;
 /// How often it is said what is waited for.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// The most nodes whose connections are kept from one step to the next. A larger fleet is connected anew, or it
+/// would need a connection for every node at one time, whatever the fanout.
+const KEPT: usize = 256;
+
 /// The most groups of nodes that are listed when nodes disagree.
 const LISTED: usize = 8;
 
@@ -260,7 +264,7 @@ impl Steps<'_> {
         let means = Means {
             transport: self.hands.transport,
             work,
-            pool: Some(&self.pool),
+            pool: (plan.nodes.len() <= KEPT).then_some(&self.pool),
         };
         let mut collect = Collect {
             took: &mut self.took,

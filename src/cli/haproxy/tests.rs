@@ -43,6 +43,8 @@ struct Balancer {
     reload_after: Option<usize>,
     /// It accepts this and does nothing.
     deaf_to: Option<&'static str>,
+    /// Told of the first write: somebody presses Ctrl-C then.
+    interrupt: Option<mpsc::Sender<Stop>>,
     heard: Vec<String>,
 }
 
@@ -79,6 +81,7 @@ impl Pair {
             reachable: true,
             reload_after: None,
             deaf_to: None,
+            interrupt: None,
             heard: Vec::new(),
         };
         let balancers = [("lb1", 100), ("lb2", 200)]
@@ -133,6 +136,11 @@ impl Pair {
     fn answer(&self, name: &str, line: &str) -> Vec<u8> {
         self.with(name, |one, now| {
             one.heard.push(line.to_owned());
+            if line.starts_with("set ")
+                && let Some(interrupt) = one.interrupt.take()
+            {
+                interrupt.try_send(Stop::Terminate).unwrap();
+            }
             if one.deaf_to.is_some_and(|deaf| line.contains(deaf)) {
                 return b"\n".to_vec();
             }
@@ -728,6 +736,27 @@ async fn ctrl_c_leaves_no_half_pair() {
     );
     assert_eq!(pair.words("lb2", "ldap/ldap-svc1"), "RUNNING/DRAIN");
     assert_eq!(ran.audit[0]["verdict"], "done");
+}
+
+/// Ctrl-C at the first write of the first node: the other half of the pair is made as well.
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_finishes_the_pair_in_hand() {
+    let pair = Pair::new();
+    let (sender, stops) = mpsc::channel(8);
+    pair.with("lb1", |one, _| one.interrupt = Some(sender.clone()));
+    let ran = run_with(
+        &pair,
+        order(MAINT, Goal::Set, &["puppet-i0-svc1"]),
+        stops,
+        &[],
+    )
+    .await;
+    assert_eq!((ran.code(0), ran.code(1)), (None, None));
+    assert_eq!((pair.writes("lb1").len(), pair.writes("lb2").len()), (6, 6));
+    assert!(matches!(
+        ran.done.summary.ending,
+        Some(crate::event::Ending::Stopped)
+    ));
 }
 
 #[tokio::test(start_paused = true)]

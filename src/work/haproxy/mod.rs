@@ -161,8 +161,7 @@ impl Asker {
             .await
             .map_err(broken)?;
         stream.flush().await.map_err(broken)?;
-        if *command == Command::ShowProcesses {
-            // The master waits for more until it is told that there is none. A worker closes by itself.
+        if command.is_for_master() {
             stream.shutdown().await.map_err(broken)?;
         }
         let mut answer = Vec::new();

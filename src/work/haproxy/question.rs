@@ -42,6 +42,8 @@ impl Question {
             let text = answer
                 .strip_suffix(b"\n\n")
                 .map_or(&answer[..], |text| &answer[..=text.len()]);
+            // One in front is the answer to a command that only sets something.
+            let text = text.strip_prefix(b"\n").unwrap_or(text);
             let text = if text == b"\n" { &[] } else { text };
             answers.push(match place.label {
                 None => answer.slice_ref(text),
