@@ -63,6 +63,17 @@ pub struct Fleet {
     pub lab: Option<Lab>,
 }
 
+/// The way to nodes.
+#[derive(Debug)]
+pub struct Way {
+    /// How they are reached.
+    pub transport: Box<dyn Transport>,
+    /// The time limits.
+    pub limits: Limits,
+    /// The nodes themselves, with `--lab`.
+    pub lab: Option<Lab>,
+}
+
 /// The async runtime of a run.
 #[derive(Debug)]
 pub struct Engine {
@@ -409,13 +420,24 @@ impl<'a> Context<'a> {
         Ok(asked.min(most))
     }
 
-    /// The way to nodes that are not known yet, and the limits.
+    /// The way to the nodes of a run that plans by itself.
     ///
     /// # Errors
-    /// A configuration that cannot be used.
-    pub fn way(&mut self) -> Result<(Box<dyn Transport>, Limits), CliError> {
+    /// A configuration that cannot be used, or a lab that cannot be stood up.
+    pub fn way(&mut self, nodes: &NodeSet) -> Result<Way, CliError> {
         let limits = self.limits()?;
-        Ok((self.transport(&[], "")?, limits))
+        let lab = if self.targets.lab && !nodes.is_empty() {
+            Some(super::verb::lab::for_run(nodes, self)?)
+        } else {
+            None
+        };
+        let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
+        let transport = self.transport(&names, &nodes.to_string())?;
+        Ok(Way {
+            transport,
+            limits,
+            lab,
+        })
     }
 
     fn limits(&mut self) -> Result<Limits, CliError> {

@@ -36,6 +36,10 @@ pub struct FrontEnd {
     pub run: fn(called: &str, words: &[OsString], console: &mut Console) -> u8,
 }
 
+fn is_service(name: &str) -> bool {
+    matches!(name, "service" | "milkcheck")
+}
+
 /// Runs the program with the given arguments, the program's name first.
 #[must_use]
 pub fn main(argv: Vec<OsString>) -> ExitCode {
@@ -49,6 +53,19 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     let words = argv.get(1..).unwrap_or_default();
     let code = match front::by_name(&called) {
         Some(front_end) => (front_end.run)(&called, words, &mut console),
+        // `hash --lab service …` reaches the lab as every verb does.
+        None if words.first().is_some_and(|word| word == "--lab")
+            && words
+                .get(1)
+                .and_then(|word| word.to_str())
+                .is_some_and(is_service) =>
+        {
+            let lab = words[0].clone();
+            let words: Vec<OsString> = std::iter::once(lab)
+                .chain(words[2..].iter().cloned())
+                .collect();
+            front::milkcheck::run("service", &words, &mut console)
+        }
         None => match words.split_first() {
             Some((first, rest))
                 if first

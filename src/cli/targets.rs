@@ -72,7 +72,7 @@ pub(super) fn groups(environment: &Environment) -> impl Groups {
 }
 
 /// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.
-fn resolver(environment: &Environment) -> Resolver {
+pub(super) fn resolver(environment: &Environment) -> Resolver {
     let variable = |name: &str| environment.get(name).map(ToOwned::to_owned);
     Resolver::new(Settings::search(&search_path(variable, None)))
 }

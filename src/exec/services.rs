@@ -13,15 +13,13 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::gate::{Gate, Gated};
+use super::gate::{Gate, Gated, Permit};
 use super::{Means, dispatch};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Summary};
 use crate::plan::{Limits, NodeName, Plan, Tolerance};
 use crate::report::{ActionEnd, ActionLog, ServiceReporter, Stopped};
 use crate::service::placeholders::Placeholders;
-use crate::service::{
-    Action, ActionId, Graph, HaproxyTask, Place, Ran, ServiceId, Step, Target, Task, Walk,
-};
+use crate::service::{Action, ActionId, Graph, Place, Ran, ServiceId, Step, Target, Task, Walk};
 use crate::transport::{BoxFuture, Command, NodeIo, Session, Transport};
 use crate::work::Work;
 
@@ -31,8 +29,8 @@ pub struct ServiceMeans<'a> {
     pub here: &'a dyn Transport,
     /// How nodes are reached.
     pub remote: &'a dyn Transport,
-    /// What a native action does on a node.
-    pub native: &'a dyn Fn(ActionId, &HaproxyTask) -> Box<dyn Work>,
+    /// How native actions are done.
+    pub native: &'a dyn Native,
     /// The fanout of actions that set none.
     pub fanout: NonZeroUsize,
     /// Time limits but that of the command, which each action has of its own.
@@ -47,6 +45,32 @@ impl std::fmt::Debug for ServiceMeans<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServiceMeans")
             .field("remote", &self.remote)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Does native actions, each on all of its nodes: a change has steps that look at all of them.
+pub trait Native {
+    /// Does one action and tells its log, as a dispatch would.
+    fn perform<'a>(&'a self, action: ActionId, act: NativeAct<'a>) -> LocalBoxFuture<'a, Summary>;
+}
+
+/// With what a native action is done.
+pub struct NativeAct<'a> {
+    /// The nodes.
+    pub plan: &'a Plan,
+    /// How they are reached.
+    pub transport: &'a dyn Transport,
+    /// How hard to stop.
+    pub stops: &'a mut mpsc::Receiver<Stop>,
+    /// What is told.
+    pub log: &'a mut ActionLog,
+}
+
+impl std::fmt::Debug for NativeAct<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeAct")
+            .field("plan", &self.plan)
             .finish_non_exhaustive()
     }
 }
@@ -373,21 +397,7 @@ impl<'a> Performance<'a> {
                 }
                 Ran::default()
             } else {
-                let transport = Gated {
-                    inner: match action.place {
-                        Place::Remote => self.means.remote,
-                        Place::Here | Place::HereForEach => self.means.here,
-                    },
-                    gate: self.gate.clone(),
-                    first: Mutex::new(Some(first)),
-                };
-                let work = self.work(&plan);
-                let means = Means {
-                    transport: &transport,
-                    work: &*work,
-                    pool: None,
-                };
-                let summary = dispatch(&plan, means, &mut stops, &mut log).await;
+                let summary = self.run_try(&plan, first, &mut stops, &mut log).await;
                 if summary.stop > Stop::No {
                     return self.given_up(begun);
                 }
@@ -402,6 +412,47 @@ impl<'a> Performance<'a> {
                 };
             }
         }
+    }
+
+    /// One try on all nodes.
+    async fn run_try(
+        &self,
+        plan: &Plan,
+        permit: Permit,
+        stops: &mut mpsc::Receiver<Stop>,
+        log: &mut ActionLog,
+    ) -> Summary {
+        let inner = match self.action().place {
+            Place::Remote => self.means.remote,
+            Place::Here | Place::HereForEach => self.means.here,
+        };
+        let Some(work) = self.work(plan) else {
+            // It keeps sessions between its steps, so it counts as one process and has a fanout of its own.
+            let plan = Plan {
+                fanout: self.means.fanout,
+                ..plan.clone()
+            };
+            let act = NativeAct {
+                plan: &plan,
+                transport: inner,
+                stops,
+                log,
+            };
+            let summary = self.means.native.perform(self.id, act).await;
+            drop(permit);
+            return summary;
+        };
+        let transport = Gated {
+            inner,
+            gate: self.gate.clone(),
+            first: Mutex::new(Some(permit)),
+        };
+        let means = Means {
+            transport: &transport,
+            work: &*work,
+            pool: None,
+        };
+        dispatch(plan, means, stops, log).await
     }
 
     fn note(&self, note: Note) {
@@ -441,8 +492,8 @@ impl<'a> Performance<'a> {
         ActionLog::new(&plan.selected, self.means.scratch, done)
     }
 
-    /// What is done on each node.
-    fn work(&self, plan: &Plan) -> Box<dyn Work> {
+    /// What is done on each node; nothing of the kind for a native action.
+    fn work(&self, plan: &Plan) -> Option<Box<dyn Work>> {
         let folded = || match &self.target {
             Target::Local => "localhost".to_owned(),
             Target::Nodes(nodes) => {
@@ -453,19 +504,20 @@ impl<'a> Performance<'a> {
             }
         };
         match &self.action().task {
-            Task::Haproxy(task) => (self.means.native)(self.id, task),
+            Task::Haproxy(_) => None,
             Task::Shell(_) => {
                 let folded = folded();
                 let text = self.action().task.text(&folded);
-                Box::new(match self.action().place {
+                Some(Box::new(match self.action().place {
                     Place::Here | Place::Remote => Commands::Same(command(text)),
                     Place::HereForEach => Commands::Each {
                         ranks: plan.selected.iter().copied().zip(0..).collect(),
                         nodes: Arc::clone(&plan.nodes),
                         text,
                         folded,
+                        is_collective: self.action().is_collective(),
                     },
-                })
+                }))
             }
         }
     }
@@ -515,6 +567,7 @@ enum Commands {
         nodes: Arc<[NodeName]>,
         text: String,
         folded: String,
+        is_collective: bool,
     },
 }
 
@@ -532,11 +585,17 @@ impl Work for Commands {
                 nodes,
                 text,
                 folded,
+                is_collective,
             } => Box::pin(async move {
                 let rank = ranks.get(&node).copied().unwrap_or_default();
+                let name = if *is_collective {
+                    folded
+                } else {
+                    &*nodes[node.index()]
+                };
                 match Placeholders::parse(text) {
                     Ok(found) => {
-                        let line = found.fill(&nodes[node.index()], rank, folded);
+                        let line = found.fill(name, rank, folded);
                         session.exec(&command(line), io).await
                     }
                     Err(error) => Outcome::failed(ErrorCode::ExecRefused, error.to_string()),

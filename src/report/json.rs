@@ -260,7 +260,7 @@ fn stream_name(stream: Stream) -> &'static str {
 }
 
 /// Text under the name, other bytes as base64 under the name with `_b64`.
-fn put_bytes(fields: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+pub(super) fn put_bytes(fields: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => fields.insert(name.into(), text.into()),
         Err(_) => fields.insert(format!("{name}_b64"), BASE64.encode(bytes).into()),

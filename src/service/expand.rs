@@ -105,6 +105,8 @@ pub(super) struct Expander<'d> {
     node_ids: HashMap<NodeName, NodeId>,
     targets: HashMap<String, Nodes>,
     busy: Vec<String>,
+    /// Whether commands are left alone, because values are only looked at.
+    shell_rests: bool,
 }
 
 impl<'d> Expander<'d> {
@@ -121,7 +123,21 @@ impl<'d> Expander<'d> {
             node_ids: HashMap::new(),
             targets: HashMap::new(),
             busy: Vec::new(),
+            shell_rests: false,
         }
+    }
+
+    /// Looks at every variable without running commands: what MilkCheck has no words for is wrong in
+    /// whatever way the services are run.
+    pub(super) fn inspect(&mut self) -> Result<(), ServiceError> {
+        self.shell_rests = true;
+        for scope in 0..self.scopes.len() {
+            match self.force(scope) {
+                Err(error) if !error.classic => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds a level below another.
@@ -316,6 +332,9 @@ impl<'d> Expander<'d> {
                 }
                 Piece::Shell(Template(inner)) => {
                     let command = self.text(scope, inner, origin)?;
+                    if self.shell_rests {
+                        continue;
+                    }
                     let Some(output) = self.outside.shell(&command) else {
                         let message = format!("Cannot evaluate expression '{command}'");
                         return Err(ServiceError::classic(message, Some(origin)));

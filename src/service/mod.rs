@@ -376,6 +376,14 @@ impl ServiceError {
         }
     }
 
+    /// Of this service. MilkCheck's words stay as they are.
+    pub(crate) fn within(mut self, service: &str) -> Self {
+        if !self.classic {
+            self.message = format!("Service '{service}': {}", self.message);
+        }
+        self
+    }
+
     /// With what to write instead.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

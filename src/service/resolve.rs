@@ -59,8 +59,14 @@ pub fn resolve(
     let mut handed_down: Vec<Inherited> = Vec::with_capacity(entries.len());
     for (at, (entry, links)) in entries.iter().zip(links).enumerate() {
         let from = entry.parent.map(|parent| &handed_down[parent]);
-        let inherited = resolver.inherited(entry.scope, &entry.definition.settings, from)?;
-        let service = resolver.service(entry, at, &inherited, &services)?;
+        let within = |error: ServiceError| error.within(&entry.full_name);
+        let settings = &entry.definition.settings;
+        let inherited = resolver
+            .inherited(entry.scope, settings, from)
+            .map_err(within)?;
+        let service = resolver
+            .service(entry, at, &inherited, &services)
+            .map_err(within)?;
         services.push(Service { links, ..service });
         handed_down.push(inherited);
     }
@@ -72,8 +78,13 @@ pub fn resolve(
         }
     }
     let Resolver {
-        expander, actions, ..
+        mut expander,
+        actions,
+        ..
     } = resolver;
+    if purpose == Purpose::Check {
+        expander.inspect()?;
+    }
     let graph = Graph::new(services, actions, expander.into_nodes());
     if purpose == Purpose::Check {
         graph.check()?;
@@ -125,15 +136,16 @@ fn flatten<'d>(
         let settings = &definition.settings;
         let level = Level::Service(&definition.name);
         let scope = expander.scope(Some(above), level, &settings.variables, settings)?;
-        expander.target(scope)?;
-        let full_name = match parent {
+        let full_name: Arc<str> = match parent {
             Some(parent) => format!("{}.{}", entries[parent].full_name, definition.name).into(),
             None => definition.name.as_str().into(),
         };
+        let within = |error: ServiceError| error.within(&full_name);
+        expander.target(scope).map_err(within)?;
         let at = entries.len();
         entries.push(Entry {
             definition,
-            full_name,
+            full_name: Arc::clone(&full_name),
             parent,
             scope,
             actions: Vec::new(),
@@ -147,7 +159,7 @@ fn flatten<'d>(
                     let settings = &action.settings;
                     let level = Level::Action(&action.name);
                     let own = expander.scope(Some(scope), level, &settings.variables, settings)?;
-                    expander.target(own)?;
+                    expander.target(own).map_err(within)?;
                     entries[at].actions.push(own);
                 }
             }
@@ -200,9 +212,11 @@ fn resolve_links<'d>(
                     ServiceError::classic(format!("Unknown dependency '{word}'"), Some(*origin));
                 return Err(
                     match entries.iter().find(|entry| entry.definition.name == *word) {
-                        Some(other) => error.hint(format!(
-                            "write the path from the top, `{}`, or let the group depend on it",
-                            other.full_name
+                        Some(other) if other.parent.is_some() => {
+                            error.hint(format!("write the path from the top: {}", other.full_name))
+                        }
+                        Some(_) => error.hint(format!(
+                            "'{word}' is outside of the group: let the group depend on it"
                         )),
                         None => error,
                     },
@@ -333,7 +347,7 @@ impl Resolver<'_> {
         let body = match &definition.body {
             DefinitionBody::Members(_) => Body::Members(Vec::new()),
             DefinitionBody::Actions(actions) => {
-                let checks = check_positions(definition, actions)?;
+                let checks = check_positions(actions)?;
                 let first = self.actions.len();
                 for ((action, scope), checks) in actions.iter().zip(&entry.actions).zip(checks) {
                     let checks = checks.into_iter().map(|check| action_id(first + check));
@@ -528,7 +542,7 @@ impl Resolver<'_> {
         match convert(&value) {
             Some(value) => Ok(Some(value)),
             None => Err(ServiceError::clean(
-                format!("Bad value '{value}' for '{key}'"),
+                format!("bad value '{value}' for '{key}'"),
                 Some(&written.origin),
             )),
         }
@@ -554,7 +568,7 @@ fn check_placeholders(
     match Placeholders::parse(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(ServiceError::clean(
-            format!("Action '{}': {error} in 'cmd'", definition.name),
+            format!("action '{}' has an {error} in 'cmd'", definition.name),
             Some(&written.origin),
         )
         .hint(
@@ -564,10 +578,7 @@ fn check_placeholders(
 }
 
 /// The actions each action checks, as positions, once it is sure that they end somewhere.
-fn check_positions(
-    definition: &Definition,
-    actions: &[ActionDefinition],
-) -> Result<Vec<Vec<usize>>, ServiceError> {
+fn check_positions(actions: &[ActionDefinition]) -> Result<Vec<Vec<usize>>, ServiceError> {
     let positions: HashMap<&str, usize> = actions
         .iter()
         .enumerate()
@@ -580,8 +591,8 @@ fn check_positions(
             let Some(at) = positions.get(check.as_str()) else {
                 return Err(ServiceError::clean(
                     format!(
-                        "Service '{}': action '{}' checks '{check}', which it does not have",
-                        definition.name, action.name
+                        "action '{}' checks '{check}', which it does not have",
+                        action.name
                     ),
                     Some(&action.origin),
                 ));
@@ -613,8 +624,8 @@ fn check_positions(
         None => Ok(checks),
         Some(at) => Err(ServiceError::clean(
             format!(
-                "Service '{}': the checks of action '{}' lead in a circle",
-                definition.name, actions[at].name
+                "the checks of action '{}' lead in a circle",
+                actions[at].name
             ),
             Some(&actions[at].origin),
         )),

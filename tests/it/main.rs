@@ -26,6 +26,7 @@ mod nodeset_oracle;
 mod openssh;
 mod oracle;
 mod pipe;
+mod services;
 mod shell_init;
 mod signals;
 mod ssh;

@@ -21,12 +21,17 @@ fn recorded_cases() {
     run_all("recorded");
 }
 
+#[test]
+fn cases_of_our_own() {
+    run_all("ours");
+}
+
 fn run_all(set: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/milkcheck")
         .join(set);
     let bin = tempfile::tempdir().unwrap();
-    for name in ["milkcheck", "hash"] {
+    for name in ["milkcheck", "hapsh"] {
         symlink(env!("CARGO_BIN_EXE_hash"), bin.path().join(name)).unwrap();
     }
     let mut cases: Vec<PathBuf> = fs::read_dir(root)

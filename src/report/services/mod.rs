@@ -1,8 +1,10 @@
 //! What is shown of a service run. Which service may run when, and how, is decided elsewhere.
 
 mod graph;
+mod json;
 mod log;
 mod text;
+mod times;
 
 use std::io;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use crate::event::NodeId;
 use crate::service::{ActionId, ServiceId, Status, Target};
 
 pub use graph::GraphView;
+pub use json::ServiceJson;
 pub use log::ActionLog;
 pub use text::{ServiceLook, ServiceText, SummaryReport};
 

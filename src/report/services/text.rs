@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::log::NodeEnd;
+use super::times::Times;
 use super::{ActionEnd, ServiceReporter, Stopped};
 use crate::event::NodeId;
 use crate::nodeset::NodeSet;
 use crate::report::text::write_visible;
-use crate::service::{ActionId, Graph, Place, ServiceId, Status, Target, labelled};
+use crate::service::{ActionId, Direction, Graph, Place, ServiceId, Status, Target, labelled};
 
 /// How much is told at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,10 @@ pub struct ServiceLook {
     pub bare: bool,
     /// Whether standard output is a terminal, so that control characters of nodes are escaped.
     pub escape: bool,
+    /// Whether the full report tells how long each service took.
+    pub timed: Option<Direction>,
+    /// The time of day for the log.
+    pub clock: fn() -> String,
 }
 
 /// The widest status line.
@@ -61,6 +66,7 @@ pub struct ServiceText<'g, O, E> {
     /// Per node: whether an action ended there, and whether one failed there.
     reached: BTreeSet<NodeId>,
     unlucky: BTreeSet<NodeId>,
+    times: Times,
 }
 
 struct Running {
@@ -98,6 +104,7 @@ impl<'g, O: Write, E: Write> ServiceText<'g, O, E> {
             failed: Vec::new(),
             reached: BTreeSet::new(),
             unlucky: BTreeSet::new(),
+            times: Times::default(),
         }
     }
 
@@ -339,6 +346,9 @@ impl<'g, O: Write, E: Write> ServiceText<'g, O, E> {
             let success = self.color("Success on all services", GREEN);
             text.push_str(&format!(" + {success}\n    {}\n", self.fold(lucky)));
         }
+        if is_full && self.look.timed.is_some() {
+            text.push_str(&self.times.text(self.graph));
+        }
         text
     }
 
@@ -425,6 +435,8 @@ impl<O: Write, E: Write> ServiceReporter for ServiceText<'_, O, E> {
 
     fn ended(&mut self, end: ActionEnd) -> io::Result<()> {
         self.running.remove(&end.action);
+        self.times
+            .add(self.graph.action(end.action).service, end.took);
         self.count(&end);
         let is_trouble = matches!(end.status, Status::Error | Status::Timeout);
         let shown_from = if is_trouble { 1 } else { 3 };
@@ -446,6 +458,9 @@ impl<O: Write, E: Write> ServiceReporter for ServiceText<'_, O, E> {
     }
 
     fn settled(&mut self, service: ServiceId, status: Status, quiet: bool) -> io::Result<()> {
+        if let Some(direction) = self.look.timed {
+            self.times.settle(self.graph, direction, service);
+        }
         let shown_from = match status {
             Status::Missing | Status::Locked => return Ok(()),
             Status::Skipped => 3,
@@ -479,6 +494,8 @@ impl<O: Write, E: Write> ServiceReporter for ServiceText<'_, O, E> {
         if self.look.verbosity == 0 {
             return Ok(());
         }
+        let time = (self.look.clock)();
+        writeln!(self.err, "[{time}] ERROR    - Keyboard Interrupt")?;
         for stopped in running {
             let nodes = if stopped.nodes.is_empty() {
                 "localhost".to_owned()
@@ -508,7 +525,7 @@ impl<O: Write, E: Write> ServiceReporter for ServiceText<'_, O, E> {
 }
 
 /// The names behind the ranks of a log.
-enum Names<'a> {
+pub(super) enum Names<'a> {
     /// One local process.
     Local,
     /// One per node.
@@ -518,7 +535,7 @@ enum Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(graph: &'a Graph, end: &'a ActionEnd) -> Self {
+    pub(super) fn of(graph: &'a Graph, end: &'a ActionEnd) -> Self {
         match (&end.target, graph.action(end.action).place) {
             (Target::Local, _) | (Target::Nodes(_), Place::Here) => Self::Local,
             (Target::Nodes(nodes), _) if graph.action(end.action).is_collective() => {
@@ -541,7 +558,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn fold(&self, ranks: &[u32]) -> String {
+    pub(super) fn fold(&self, ranks: &[u32]) -> String {
         match self {
             Self::Local => "localhost".to_owned(),
             Self::Nodes(graph, _) | Self::All(graph, _) => {

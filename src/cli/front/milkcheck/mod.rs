@@ -1,32 +1,41 @@
 //! `milkcheck`, and `hash service`: services in the order of their dependencies (MilkCheck 1.2.4).
 
+mod last;
+mod native;
 mod options;
+mod procedure;
 mod world;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::cli::console::Console;
-use crate::cli::context::Context;
-use crate::cli::flags::Targets;
+use crate::cli::context::{Context, Way};
+use crate::cli::error::CliError;
+use crate::cli::flags::{Care, Reach, Show, Targets};
+use crate::cli::targets::resolver;
 use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf, Report};
 use crate::config::services::{self, Loaded};
 use crate::exec::services::{Requests, ServiceMeans, ServicesEnd, run_services};
-use crate::nodeset::{NoGroups, NodeSet};
+use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
-use crate::report::services::{GraphView, ServiceLook, ServiceText, SummaryReport};
+use crate::report::ServiceReporter;
+use crate::report::services::{GraphView, ServiceJson, ServiceLook, ServiceText, SummaryReport};
+use crate::service::definition::{Definition, Definitions, Variable};
 use crate::service::expand::NodeFilter;
 use crate::service::resolve::Purpose;
 use crate::service::{
-    Direction, Graph, Place, Request, ServiceError, ServiceId, Status, Task, Walk, resolve,
+    Direction, Graph, Place, Request, ServiceError, ServiceId, Status, Walk, resolve,
 };
 use crate::terminal::{enter::Enter, signals::Signals, size};
-use crate::transport::Transport;
 use crate::transport::shell::Shell;
 
+use last::Last;
+use native::Natives;
 use options::{Asked, GraphForm, HELP, OptionError, Options};
 use world::World;
 
@@ -36,6 +45,15 @@ const USER_ERROR: u8 = 9;
 const INTERNAL_ERROR: u8 = 12;
 /// The reader of our output went away.
 const OUTPUT_LOST: u8 = 1;
+/// A service that counts has failed.
+const FAILED: u8 = 6;
+/// A service that counts has a warning, and none has failed.
+const WARNED: u8 = 3;
+/// Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+/// The name of the embedded procedure.
+const PROCEDURE: &str = "haproxy";
 
 /// Runs the front-end with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
@@ -76,6 +94,12 @@ impl From<ServiceError> for Trouble {
     }
 }
 
+impl From<CliError> for Trouble {
+    fn from(error: CliError) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
 impl From<io::Error> for Trouble {
     fn from(_: io::Error) -> Self {
         Self::Output
@@ -91,9 +115,8 @@ struct Front<'a> {
 
 impl Front<'_> {
     fn run(&mut self, words: &[OsString]) -> Result<u8, Trouble> {
-        let groups = NoGroups;
+        let groups = resolver(&self.environment);
         let mut world = World { groups: &groups };
-        // How much is told about mistakes in the options is decided by those before them.
         let asked = options::parse(words, |text| world.lenient(text));
         let mut options = match asked {
             Ok(Asked::Version) => {
@@ -104,7 +127,7 @@ impl Front<'_> {
                 self.console.out.write_all(HELP.as_bytes())?;
                 return Ok(0);
             }
-            Ok(Asked::Print) => return Ok(0),
+            Ok(Asked::Print) => return self.print_procedure(),
             Ok(Asked::Run(options)) => options,
             Err(OptionError::Invalid(message)) => return Err(Trouble::Options(message)),
             Err(OptionError::Variable(message)) => return Err(Trouble::Message(message)),
@@ -113,7 +136,7 @@ impl Front<'_> {
         let conf = self.configuration(&options)?;
         let action = match options.graph {
             Some(form) => {
-                let (graph, _) = self.load(&conf, &options, Purpose::Check, &mut world)?;
+                let graph = self.load(&conf, &options, Purpose::Check, &mut world)?;
                 return self.draw(&graph, &options, form);
             }
             None => options.words.pop(),
@@ -131,8 +154,8 @@ impl Front<'_> {
             }
             Some(action) => {
                 self.confirm(&conf, &options, &action)?;
-                let (graph, _) = self.load(&conf, &options, Purpose::Run, &mut world)?;
-                self.perform(&graph, &conf, &options, &action)
+                let graph = self.load(&conf, &options, Purpose::Run, &mut world)?;
+                self.perform(&graph, (&conf, &options, &action), &world)
             }
         }
     }
@@ -162,25 +185,90 @@ impl Front<'_> {
         options: &Options,
         purpose: Purpose,
         world: &mut World<'_>,
-    ) -> Result<(Graph, PathBuf), Trouble> {
+    ) -> Result<Graph, Trouble> {
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
-        if !directory.is_dir() {
+        let names_procedure = options.words.iter().any(|word| word == PROCEDURE);
+        let mut loaded = if directory.is_dir() {
+            services::load(directory, &mut |name| world.names(name))?
+        } else if names_procedure {
+            Loaded::default()
+        } else {
             let message = format!("Invalid directory '{}'", directory.display());
             return Err(Trouble::Message(message));
+        };
+        let is_defined = |service: &Definition| service.name == PROCEDURE;
+        if names_procedure && !loaded.definitions.services.iter().any(is_defined) {
+            self.add_procedure(&mut loaded.definitions, options.lab)?;
         }
-        let Loaded {
-            definitions,
-            warnings,
-        } = services::load(directory, &mut |name| world.names(name))?;
         if self.is_chatty() {
-            for warning in &warnings {
+            for warning in &loaded.warnings {
                 let message = format!("{}: {}", warning.origin, warning.message);
                 self.log("WARNING", &message);
             }
         }
         let filter = node_filter(options);
-        let graph = resolve(&definitions, purpose, &options.defines, &filter, world)?;
-        Ok((graph, directory.clone()))
+        let defines = &options.defines;
+        let graph = resolve(&loaded.definitions, purpose, defines, &filter, world)?;
+        Ok(graph)
+    }
+
+    /// Puts the embedded procedure beside what the files define; their variables win.
+    fn add_procedure(&mut self, definitions: &mut Definitions, lab: bool) -> Result<(), Trouble> {
+        let yaml = self.procedure(lab)?.ok_or_else(|| {
+            let message =
+                "the configuration has no [haproxy.instances] for the procedure `haproxy`";
+            Trouble::Message(message.to_owned())
+        })?;
+        let mut names = |name: &str| Ok(vec![name.to_owned()]);
+        let embedded =
+            services::parse("embedded haproxy procedure", &yaml, &mut names)?.definitions;
+        definitions.services.extend(embedded.services);
+        for variable in embedded.variables {
+            let is_known = |known: &Variable| known.name == variable.name;
+            if !definitions.variables.iter().any(is_known) {
+                definitions.variables.push(variable);
+            }
+        }
+        Ok(())
+    }
+
+    /// The YAML of the embedded procedure; `None` if the configuration has no instances.
+    fn procedure(&mut self, lab: bool) -> Result<Option<String>, Trouble> {
+        let mut context = self.context(false);
+        let instances = &context.config()?.values.haproxy.instances;
+        Ok(if !instances.is_empty() {
+            let instances = instances.iter().map(|(name, one)| (name.as_str(), one));
+            Some(procedure::yaml(instances))
+        } else if lab {
+            let instances = procedure::lab();
+            Some(procedure::yaml(
+                instances.iter().map(|(name, one)| (*name, one)),
+            ))
+        } else {
+            None
+        })
+    }
+
+    fn print_procedure(&mut self) -> Result<u8, Trouble> {
+        let yaml = match self.procedure(false)? {
+            Some(yaml) => yaml,
+            None => procedure::yaml([("puppet", &procedure::example())]),
+        };
+        self.console.out.write_all(yaml.as_bytes())?;
+        Ok(0)
+    }
+
+    fn context(&mut self, lab: bool) -> Context<'_> {
+        let targets = Targets {
+            lab,
+            ..Targets::default()
+        };
+        Context::new(
+            self.called,
+            self.environment.clone(),
+            self.console,
+            (targets, Reach::default(), Show::default(), Care::default()),
+        )
     }
 
     /// Asks before an action that wants it.
@@ -231,9 +319,8 @@ impl Front<'_> {
     fn perform(
         &mut self,
         graph: &Graph,
-        conf: &MilkcheckConf,
-        options: &Options,
-        action: &str,
+        (conf, options, action): (&MilkcheckConf, &Options, &str),
+        world: &World<'_>,
     ) -> Result<u8, Trouble> {
         let is_reversed = conf.reverse_actions.iter().any(|name| name == action);
         let direction = if is_reversed {
@@ -241,31 +328,105 @@ impl Front<'_> {
         } else {
             Direction::Forward
         };
+        let last = self.last(conf, options);
+        let mut services = services_named(graph, &options.words)?;
+        if options.failed_of_last {
+            let failed = last.as_ref().and_then(|last| last.failed(action));
+            let failed = failed.ok_or_else(|| {
+                Trouble::Message(format!("No run of {action} with these services is known"))
+            })?;
+            services = failed
+                .iter()
+                .filter_map(|name| graph.find_top(name))
+                .collect();
+            if services.is_empty() {
+                self.console.complain(format_args!(
+                    "{}: nothing failed in the last run of {action}",
+                    self.called
+                ));
+                return Ok(0);
+            }
+        }
+        let top = |name: &String| graph.find_top(name);
         let request = Request {
             action,
             direction,
-            services: services_named(graph, &options.words)?,
-            locked: options
-                .locked
-                .iter()
-                .filter_map(|name| graph.find_top(name))
-                .collect(),
+            services,
+            locked: options.locked.iter().filter_map(top).collect(),
             tags: options.tags.clone(),
             no_dependencies: options.no_dependencies,
         };
-        if graph
-            .actions()
-            .iter()
-            .any(|action| matches!(action.task, Task::Haproxy(_)))
-        {
-            let message = "native HAProxy actions cannot be run yet".to_owned();
-            return Err(Trouble::System(message));
-        }
         let mut walk = Walk::new(graph, &request)?;
-        let report = options.report.unwrap_or(conf.report);
+        let natives = {
+            let mut context = self.context(options.lab);
+            Natives::prepare(graph, &walk, action, &mut context, world.groups)?
+        };
+        let Way {
+            transport,
+            limits,
+            lab: _lab,
+        } = self.way(graph, options)?;
+        let scratch = self
+            .environment
+            .get("TMPDIR")
+            .map_or_else(|| "/tmp".into(), PathBuf::from);
+        let means = ServiceMeans {
+            here: &Shell,
+            remote: &*transport,
+            native: &natives,
+            fanout: NonZeroUsize::new(conf.fanout).unwrap_or(NonZeroUsize::MIN),
+            limits,
+            dry_run: options.dry_run,
+            scratch: &scratch,
+        };
+        let look = self.look(options.report.unwrap_or(conf.report), direction);
+        let (out, err) = (&mut self.console.out, &mut self.console.err);
+        let mut reporter: Box<dyn ServiceReporter> = if options.json {
+            Box::new(ServiceJson::new(graph, out, SystemTime::now))
+        } else {
+            Box::new(ServiceText::new(graph, look, out, err))
+        };
+        let (end, signal) = run_to_end(graph, &mut walk, &means, &mut *reporter)?;
+        drop(reporter);
+        match end {
+            ServicesEnd::Over => {
+                self.remember(last.as_ref(), graph, &walk, (action, options));
+                self.judge(&walk, &natives)
+            }
+            ServicesEnd::Interrupted => Ok(signal.map_or(INTERRUPTED, |number| 128 + number)),
+            ServicesEnd::OutputLost(error) => Err(error.into()),
+        }
+    }
+
+    /// The exit code of a run that came to its end.
+    fn judge(&mut self, walk: &Walk<'_>, natives: &Natives) -> Result<u8, Trouble> {
+        if natives.took_out() && self.verbosity > 0 {
+            let called = self.called;
+            self.console.complain(format_args!(
+                "{called}: note: HAProxy forgets this at its next reload or restart"
+            ));
+        }
+        let verdict = walk.verdict();
+        let unmatched = natives.unmatched();
+        for server in &unmatched {
+            self.log(
+                "ERROR",
+                &format!("No instance of the run has the server '{server}'"),
+            );
+        }
+        Ok(if verdict.is_failure() || !unmatched.is_empty() {
+            FAILED
+        } else if verdict == Status::Warning {
+            WARNED
+        } else {
+            0
+        })
+    }
+
+    fn look(&self, report: Report, direction: Direction) -> ServiceLook {
         let is_live = self.console.out_is_terminal && self.console.err_is_terminal;
-        let look = ServiceLook {
-            verbosity: options.verbosity,
+        ServiceLook {
+            verbosity: self.verbosity,
             summary: match report {
                 Report::No => SummaryReport::No,
                 Report::Default => SummaryReport::Short,
@@ -275,86 +436,55 @@ impl Front<'_> {
             live: is_live,
             bare: false,
             escape: self.console.out_is_terminal,
+            timed: (self.called == "service").then_some(direction),
+            clock,
+        }
+    }
+
+    /// Where it is remembered what failed, if there is such a place.
+    fn last(&self, conf: &MilkcheckConf, options: &Options) -> Option<Last> {
+        let state = self.environment.xdg("XDG_STATE_HOME", ".local/state")?;
+        let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
+        Some(Last::new(&state, directory))
+    }
+
+    /// Remembers what failed. A run that looks at nothing is not worth remembering.
+    fn remember(
+        &mut self,
+        last: Option<&Last>,
+        graph: &Graph,
+        walk: &Walk<'_>,
+        (action, options): (&str, &Options),
+    ) {
+        let (Some(last), false) = (last, options.dry_run) else {
+            return;
         };
-        let (transport, limits) = self.way(graph, options)?;
-        let scratch = self
-            .environment
-            .get("TMPDIR")
-            .map_or_else(|| "/tmp".into(), PathBuf::from);
-        let means = ServiceMeans {
-            here: &Shell,
-            remote: &*transport,
-            native: &|_, _| Box::new(crate::work::ping::Ping),
-            fanout: NonZeroUsize::new(conf.fanout).unwrap_or(NonZeroUsize::MIN),
-            limits,
-            dry_run: options.dry_run,
-            scratch: &scratch,
-        };
-        let mut reporter =
-            ServiceText::new(graph, look, &mut self.console.out, &mut self.console.err);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Trouble::System(format!("cannot start: {error}")))?;
-        let (end, signal) = runtime.block_on(async {
-            let mut signals = Signals::listen()
-                .map_err(|error| Trouble::System(format!("cannot listen to signals: {error}")))?;
-            let mut enter = Enter::listen();
-            let requests = Requests {
-                stops: &mut signals.stops,
-                questions: &mut enter.pressed,
-            };
-            let end = run_services(graph, &mut walk, &means, requests, &mut reporter).await;
-            Ok::<_, Trouble>((end, signals.first()))
-        })?;
-        runtime.shutdown_background();
-        match end {
-            ServicesEnd::Over => {
-                let verdict = walk.verdict();
-                Ok(if verdict.is_failure() {
-                    6
-                } else if verdict == Status::Warning {
-                    3
-                } else {
-                    0
-                })
-            }
-            ServicesEnd::Interrupted => Ok(signal.map_or(130, |number| 128 + number)),
-            ServicesEnd::OutputLost(error) => Err(error.into()),
+        let failed = graph
+            .tops()
+            .iter()
+            .filter(|id| walk.status(**id).is_some_and(Status::is_failure))
+            .map(|id| graph.service(*id).name.to_string())
+            .collect();
+        if let (Err(error), true) = (last.remember(action, failed), self.is_chatty()) {
+            self.log("WARNING", &format!("Cannot remember what failed: {error}"));
         }
     }
 
     /// How nodes are reached, if any is.
-    fn way(
-        &mut self,
-        graph: &Graph,
-        options: &Options,
-    ) -> Result<(Box<dyn Transport>, Limits), Trouble> {
+    fn way(&mut self, graph: &Graph, options: &Options) -> Result<Way, Trouble> {
         let is_remote = graph
             .actions()
             .iter()
             .any(|action| action.place == Place::Remote);
         if !is_remote || options.dry_run {
-            return Ok((Box::new(Shell), Limits::default()));
+            return Ok(Way {
+                transport: Box::new(Shell),
+                limits: Limits::default(),
+                lab: None,
+            });
         }
-        let targets = Targets {
-            lab: options.lab,
-            ..Targets::default()
-        };
-        let mut context = Context::new(
-            self.called,
-            self.environment.clone(),
-            self.console,
-            (
-                targets,
-                Default::default(),
-                Default::default(),
-                Default::default(),
-            ),
-        );
-        context
-            .way()
-            .map_err(|error| Trouble::System(error.to_string()))
+        let nodes: NodeSet = graph.nodes().iter().collect();
+        Ok(self.context(options.lab).way(&nodes)?)
     }
 
     fn columns(&self) -> usize {
@@ -428,10 +558,42 @@ impl Front<'_> {
 
     /// One line of the log.
     fn log(&mut self, level: &str, message: &str) {
-        let now = jiff::Zoned::now().strftime("%H:%M:%S");
+        let now = clock();
         self.console
             .complain(format_args!("[{now}] {level:<8} - {message}"));
     }
+}
+
+/// The local time of day.
+fn clock() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+/// Runs a walk with the signals of the process and the keys of the terminal.
+fn run_to_end(
+    graph: &Graph,
+    walk: &mut Walk<'_>,
+    means: &ServiceMeans<'_>,
+    reporter: &mut dyn ServiceReporter,
+) -> Result<(ServicesEnd, Option<u8>), Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::System(format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()
+            .map_err(|error| Trouble::System(format!("cannot listen to signals: {error}")))?;
+        let mut enter = Enter::listen();
+        let requests = Requests {
+            stops: &mut signals.stops,
+            questions: &mut enter.pressed,
+        };
+        let end = run_services(graph, walk, means, requests, reporter).await;
+        Ok((end, signals.first()))
+    });
+    // A look-up of a name may hang in a thread of the runtime's pool: it must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The top-level services of these names.

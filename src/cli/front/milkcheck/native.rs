@@ -1,0 +1,249 @@
+//! Native HAProxy actions of a service run: `haproxy: status|enable|disable|drain`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::haproxy::audit::Log;
+use crate::cli::haproxy::change::{Hands, Order, change};
+use crate::cli::haproxy::sockets::sockets;
+use crate::event::{ErrorCode, Outcome, Summary};
+use crate::exec::services::{Native, NativeAct};
+use crate::exec::{Means, dispatch};
+use crate::haproxy::change::Wanted;
+use crate::haproxy::select::Selector;
+use crate::haproxy::state::AdminWord;
+use crate::nodeset::Groups;
+use crate::service::{ActionId, Graph, HaproxyTask, HaproxyVerb, Task, Walk};
+use crate::work::haproxy::Sockets;
+use crate::work::haproxy::change::Goal;
+use crate::work::haproxy::status::Status;
+
+/// How long `enable` waits for full health.
+const HEALTH: Duration = Duration::from_secs(30);
+
+/// The native actions of a run, checked before anything is contacted.
+pub(super) struct Natives {
+    jobs: HashMap<ActionId, Job>,
+    called: String,
+    err: File,
+    /// Per server asked for: whether some instance had it.
+    matched: RefCell<BTreeMap<String, bool>>,
+    /// Whether a server was taken out anywhere.
+    took_out: Cell<bool>,
+}
+
+struct Job {
+    task: HaproxyTask,
+    selectors: Vec<Selector>,
+    sockets: Sockets,
+    log: RefCell<Option<Log>>,
+}
+
+impl Natives {
+    /// What the native actions of a walk need. `action` is the one asked for.
+    pub(super) fn prepare(
+        graph: &Graph,
+        walk: &Walk<'_>,
+        action: &str,
+        context: &mut Context<'_>,
+        groups: &dyn Groups,
+    ) -> Result<Self, CliError> {
+        let participants: HashSet<_> = walk.participants().collect();
+        let mut jobs = HashMap::new();
+        for (at, known) in (0..).zip(graph.actions()) {
+            let Task::Haproxy(task) = &known.task else {
+                continue;
+            };
+            let id = ActionId(at);
+            if !participants.contains(&known.service) {
+                continue;
+            }
+            let is_asked = &*known.name == action;
+            if is_asked && task.verb.changes() && task.servers.is_empty() {
+                return Err(CliError::usage(format!(
+                    "{}: no server to {}; nothing was contacted",
+                    graph.action_name(id),
+                    task.verb.as_str()
+                ))
+                .hint("name it with -D server=NAME"));
+            }
+            let sockets = sockets(&task.sockets, &context.config()?.values, groups)?;
+            let log = if is_asked && task.verb.changes() {
+                Some(Log::new(context, task.verb.as_str(), None)?)
+            } else {
+                None
+            };
+            let job = Job {
+                selectors: selectors(task)?,
+                sockets,
+                task: task.clone(),
+                log: RefCell::new(log),
+            };
+            jobs.insert(id, job);
+        }
+        let err = context
+            .console
+            .err
+            .try_clone()
+            .map_err(|error| CliError::system(error.to_string()))?;
+        Ok(Self {
+            jobs,
+            called: context.called.to_owned(),
+            err,
+            matched: RefCell::new(BTreeMap::new()),
+            took_out: Cell::new(false),
+        })
+    }
+
+    /// The servers that no instance of the run had.
+    pub(super) fn unmatched(&self) -> Vec<String> {
+        self.matched
+            .borrow()
+            .iter()
+            .filter(|(_, matched)| !**matched)
+            .map(|(server, _)| server.clone())
+            .collect()
+    }
+
+    /// Whether a server was taken out anywhere, which HAProxy forgets at its next reload.
+    pub(super) fn took_out(&self) -> bool {
+        self.took_out.get()
+    }
+
+    fn note_match(&self, task: &HaproxyTask, matched: bool) {
+        if !task.servers.is_empty() {
+            let mut known = self.matched.borrow_mut();
+            *known.entry(task.servers.join(" ")).or_default() |= matched;
+        }
+    }
+
+    async fn status(&self, job: &Job, act: NativeAct<'_>) -> Summary {
+        let names = Arc::clone(&act.plan.nodes);
+        let mut status = Status::new(names, job.sockets.clone(), job.selectors.clone());
+        status.only_bad = job.task.bad || job.task.servers.is_empty();
+        status.may_miss = true;
+        let means = Means {
+            transport: act.transport,
+            work: &status,
+            pool: None,
+        };
+        let summary = dispatch(act.plan, means, act.stops, act.log).await;
+        let reached = summary
+            .outcomes
+            .iter()
+            .any(|(_, outcome)| matches!(outcome, Outcome::Exited { .. }));
+        // Who could not be asked may have it.
+        self.note_match(
+            &job.task,
+            status.matched.load(Ordering::Relaxed) || !reached,
+        );
+        summary
+    }
+
+    async fn change(&self, job: &Job, log: &mut Log, act: NativeAct<'_>) -> Summary {
+        let (word, goal) = match job.task.verb {
+            HaproxyVerb::Enable => (AdminWord::Ready, Goal::Healthy(HEALTH)),
+            HaproxyVerb::Drain => (AdminWord::Drain, Goal::Set),
+            HaproxyVerb::Disable | HaproxyVerb::Status => (AdminWord::Maint, Goal::Set),
+        };
+        let order = Order {
+            wanted: Wanted::State(word),
+            goal,
+            selectors: job.selectors.clone(),
+            sockets: job.sockets.clone(),
+            force: job.task.force,
+            partial_ok: false,
+            rollback: false,
+            canary: word == AdminWord::Maint,
+            may_miss: true,
+        };
+        let mut note = |text: &str| {
+            // Nothing can be done if that fails.
+            let _ = writeln!(&self.err, "{}: {text}", self.called);
+        };
+        let hands = Hands {
+            plan: act.plan,
+            transport: act.transport,
+            stops: act.stops,
+            log,
+            note: &mut note,
+        };
+        let mut done = change(order, hands).await;
+        if let Err(error) = done.show(act.log) {
+            done.summary
+                .ending
+                .get_or_insert(crate::event::Ending::OutputLost(error));
+        }
+        if done.wrote && word != AdminWord::Ready {
+            self.took_out.set(true);
+        }
+        let is_well = |(_, outcome): &(_, Outcome)| *outcome == Outcome::OK;
+        // Where something went wrong before, nothing is known about the rest.
+        let known = done.summary.outcomes.iter().all(is_well);
+        self.note_match(&job.task, done.matched || !known);
+        done.summary
+    }
+}
+
+impl Native for Natives {
+    fn perform<'a>(&'a self, action: ActionId, act: NativeAct<'a>) -> LocalBoxFuture<'a, Summary> {
+        Box::pin(async move {
+            let Some(job) = self.jobs.get(&action) else {
+                return refused(&act, "the action was not prepared");
+            };
+            if !job.task.verb.changes() {
+                return self.status(job, act).await;
+            }
+            // A retry takes the same log again; there is never more than one try at a time.
+            let Some(mut log) = job.log.take() else {
+                return refused(
+                    &act,
+                    "only the action that was asked for may change anything",
+                );
+            };
+            let summary = self.change(job, &mut log, act).await;
+            job.log.replace(Some(log));
+            summary
+        })
+    }
+}
+
+/// Every node fails.
+fn refused(act: &NativeAct<'_>, why: &str) -> Summary {
+    let outcome = |node| (node, Outcome::failed(ErrorCode::Guard, why));
+    Summary {
+        outcomes: act.plan.selected.iter().copied().map(outcome).collect(),
+        ..Summary::default()
+    }
+}
+
+/// Which servers are meant: `server`, in the backends of `backend` where it does not name one itself.
+fn selectors(task: &HaproxyTask) -> Result<Vec<Selector>, CliError> {
+    let parse =
+        |text: &str| Selector::parse(text).map_err(|error| CliError::usage(error.to_string()));
+    let servers: &[String] = if task.servers.is_empty() && !task.backends.is_empty() {
+        &["*".to_owned()]
+    } else {
+        &task.servers
+    };
+    let mut selectors = Vec::new();
+    for server in servers {
+        if server.contains('/') || task.backends.is_empty() {
+            selectors.push(parse(server)?);
+        } else {
+            for backend in &task.backends {
+                selectors.push(parse(&format!("{backend}/{server}"))?);
+            }
+        }
+    }
+    Ok(selectors)
+}
