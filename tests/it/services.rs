@@ -211,6 +211,30 @@ fn a_server_that_no_instance_has_fails_the_run_and_the_guard_refuses() {
 }
 
 #[test]
+fn the_examples_run_on_the_embedded_lab() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/services");
+    let ran = Hash::new(["--lab", "service", "-c", examples, "haproxy", "status"]).run();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(
+        ran.stdout.contains("haproxy.puppet - load balancing"),
+        "{ran}"
+    );
+    let ran = Hash::new(["--lab", "service", "haproxy", "status"]).run();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let order: Vec<_> = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(
+        order,
+        ["haproxy.http", "haproxy.ldap", "haproxy.puppet", "haproxy"]
+    );
+    let ran = Hash::new(["service", "-c", examples, "web", "start"]).run();
+    assert_eq!(ran.code, Some(3), "one of four fails: {ran}");
+}
+
+#[test]
 fn ctrl_c_says_what_ran_and_what_never_started_and_leaves_no_child() {
     let folder = tempfile::tempdir().unwrap();
     let pids = folder.path().join("pids");

@@ -2,6 +2,7 @@
 
 mod graph;
 mod json;
+mod live;
 mod log;
 mod text;
 mod times;
@@ -14,6 +15,7 @@ use crate::service::{ActionId, ServiceId, Status, Target};
 
 pub use graph::GraphView;
 pub use json::ServiceJson;
+pub use live::ServiceLive;
 pub use log::ActionLog;
 pub use text::{ServiceLook, ServiceText, SummaryReport};
 

@@ -24,7 +24,9 @@ use crate::exec::services::{Requests, ServiceMeans, ServicesEnd, run_services};
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
 use crate::report::ServiceReporter;
-use crate::report::services::{GraphView, ServiceJson, ServiceLook, ServiceText, SummaryReport};
+use crate::report::services::{
+    GraphView, ServiceJson, ServiceLive, ServiceLook, ServiceText, SummaryReport,
+};
 use crate::service::definition::{Definition, Definitions, Variable};
 use crate::service::expand::NodeFilter;
 use crate::service::resolve::Purpose;
@@ -384,7 +386,12 @@ impl Front<'_> {
         let mut reporter: Box<dyn ServiceReporter> = if options.json {
             Box::new(ServiceJson::new(graph, out, SystemTime::now))
         } else {
-            Box::new(ServiceText::new(graph, look, out, err))
+            let text = ServiceText::new(graph, look, out, err);
+            if look.bare {
+                Box::new(ServiceLive::new(graph, text))
+            } else {
+                Box::new(text)
+            }
         };
         let (end, signal) = run_to_end(graph, &mut walk, &means, &mut *reporter)?;
         drop(reporter);
@@ -434,7 +441,7 @@ impl Front<'_> {
             },
             width: self.columns(),
             live: is_live,
-            bare: false,
+            bare: is_live && self.called == "service" && self.verbosity > 0,
             escape: self.console.out_is_terminal,
             timed: (self.called == "service").then_some(direction),
             clock,
