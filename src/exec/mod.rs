@@ -32,6 +32,10 @@ use worker::Worker;
 /// instead of filling memory; every entry is at most one SSH packet.
 const EVENTS: usize = 64;
 
+/// After so many bytes of output the loop lets the connections have their turn: they live on the same thread,
+/// and nodes that talk without end would keep it busy with showing.
+const TURN: usize = 32 * 1024;
+
 /// How long a node that was asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -80,6 +84,7 @@ pub async fn dispatch(
     let mut waiting = plan.selected.iter().copied();
     let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
+    let mut shown = 0;
     let mut redraw = run.reporter.redraw_every().map(|every| {
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,7 +107,17 @@ pub async fn dispatch(
             () = until(run.kill_at) => run.ask(Stop::Kill, Ending::Stopped),
             () = until(deadline), if run.kill_at.is_none() => run.ask(Stop::Terminate, Ending::Deadline),
             () = tick(&mut redraw) => run.write(|reporter| reporter.redraw()),
-            Some(event) = events.recv() => run.take(event),
+            Some(event) = events.recv() => {
+                shown += match &event {
+                    Event::Output { data, .. } => data.len(),
+                    Event::Started { .. } | Event::Finished { .. } => 0,
+                };
+                run.take(event);
+                if shown >= TURN {
+                    shown = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
             Some(()) = workers.next(), if !workers.is_empty() => {}
         }
         if run.level() == Stop::Kill {
