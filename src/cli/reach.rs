@@ -75,5 +75,9 @@ pub(super) fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, Cl
         // Nothing can be done if that fails.
         let _ = writeln!(&err, "{called}: warning: {message}");
     });
-    Ok(Box::new(Native::new(settings, Arc::new(person))))
+    let native = Native::new(settings, Arc::new(person));
+    native
+        .check()
+        .map_err(|error| CliError::config(error.to_string()))?;
+    Ok(Box::new(native))
 }

@@ -45,7 +45,7 @@ use open::Unforwarded;
 use person::Person;
 use session::NodeSession;
 use target::{Route, Target};
-use user_config::{Facts, Hop, HostSettings, Options, Proxy, UserConfig};
+use user_config::{ConfigError, Facts, Hop, HostSettings, Options, Proxy, UserConfig};
 
 /// What the command line says about SSH. Identity files, hops and the like are `-o` options.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ pub struct Settings {
     pub via: Via,
 }
 
-/// The native transport. Cheap to make: nothing is read before the first node is connected.
+/// The native transport. Cheap to make: nothing is read before [`Native::check`] or the first node.
 #[derive(Debug)]
 pub struct Native {
     shared: Arc<Shared>,
@@ -85,6 +85,19 @@ impl Native {
                 unforwarded: Unforwarded::default(),
             }),
         }
+    }
+
+    /// Reads the configuration now, so that a mistake in it is one error before anything is contacted and not one
+    /// of each node.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let settings = &self.shared.settings;
+        let loaded = UserConfig::load(settings.facts.clone(), &settings.options)?;
+        // Nobody connects yet; whoever did would have read the same.
+        let _ = self.shared.config.set(Ok(Arc::new(loaded)));
+        Ok(())
     }
 }
 
@@ -114,7 +127,7 @@ impl Transport for Native {
 }
 
 /// A configuration, or why it cannot be used: the same for every node.
-type Loaded = Result<UserConfig, Failure>;
+type Loaded = Result<Arc<UserConfig>, ConfigError>;
 
 /// What all nodes share.
 #[derive(Debug)]
@@ -138,7 +151,7 @@ impl Shared {
         let user = self.settings.user.as_deref();
         let options = || self.settings.options.clone();
         let config = self.load(&self.config, options).await?;
-        config.resolve(node, user, None).map_err(config_failure)
+        resolve(config, node, user, None).await
     }
 
     /// What the files say about a hop. As with `ssh`, the command line is about the nodes: `-o ProxyJump` must not
@@ -149,25 +162,21 @@ impl Shared {
             options: Vec::new(),
         };
         let config = self.load(&self.hop_config, options).await?;
-        config
-            .resolve(&hop.host, hop.user.as_deref(), hop.port)
-            .map_err(config_failure)
+        resolve(config, &hop.host, hop.user.as_deref(), hop.port).await
     }
 
     async fn load<'a>(
         &self,
         cell: &'a OnceCell<Loaded>,
         options: impl FnOnce() -> Options,
-    ) -> Result<&'a UserConfig, Failure> {
+    ) -> Result<&'a Arc<UserConfig>, Failure> {
         let load = || async {
             let facts = self.settings.facts.clone();
             let options = options();
-            off_loop(move || UserConfig::load(facts, &options))
-                .await?
-                .map_err(config_failure)
+            off_loop(move || UserConfig::load(facts, &options).map(Arc::new)).await
         };
-        let loaded = cell.get_or_init(load).await;
-        loaded.as_ref().map_err(Clone::clone)
+        let loaded = cell.get_or_try_init(load).await?;
+        loaded.as_ref().map_err(config_failure)
     }
 
     async fn target(
@@ -203,7 +212,24 @@ impl Shared {
     }
 }
 
-fn config_failure(error: user_config::ConfigError) -> Failure {
+/// What a configuration says about a host, off the loop if finding out may take its time.
+async fn resolve(
+    config: &Arc<UserConfig>,
+    host: &str,
+    user: Option<&str>,
+    port: Option<u16>,
+) -> Result<HostSettings, Failure> {
+    let resolved = if config.waits() {
+        let (config, host) = (Arc::clone(config), host.to_owned());
+        let user = user.map(str::to_owned);
+        off_loop(move || config.resolve(&host, user.as_deref(), port)).await?
+    } else {
+        config.resolve(host, user, port)
+    };
+    resolved.map_err(|error| config_failure(&error))
+}
+
+fn config_failure(error: &ConfigError) -> Failure {
     Failure::new(ErrorCode::Connect, format!("SSH configuration: {error}"))
 }
 

@@ -246,3 +246,16 @@ fn a_name_without_an_address_and_a_port_without_a_server() {
         assert_eq!(failure.code, ErrorCode::Refused, "{failure}");
     });
 }
+
+#[test]
+fn a_mistake_in_the_configuration_is_found_before_anything_is_contacted() {
+    let Some(lab) = Lab::sshd_only(1) else { return };
+    let good = Client::of(&lab).build();
+    assert_eq!(good.check(), Ok(()));
+    on_loop(async {
+        assert_eq!(run(&good, "lb1", "hostname").await.unwrap().out, "lb1\n");
+    });
+    let bad = Client::of(&lab).option("Port=many").build();
+    let error = bad.check().unwrap_err();
+    assert!(error.to_string().contains("many"), "{error}");
+}

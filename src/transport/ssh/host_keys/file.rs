@@ -124,10 +124,14 @@ impl File {
         entries.filter(move |entry| entry.hides(name))
     }
 
-    /// As [`File::hashed`], the revoked ones only: there are few, and they must never be missed.
-    pub(super) fn hashed_revoked<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entry> {
+    /// As [`File::hashed`], those of one purpose only. There are few that revoke or certify, so this is cheap.
+    pub(super) fn hashed_for<'a>(
+        &'a self,
+        purpose: Purpose,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Entry> {
         let entries = self.hashed.iter().map(|&at| &self.entries[at]);
-        entries.filter(move |entry| entry.purpose == Purpose::Revoked && entry.hides(name))
+        entries.filter(move |entry| entry.purpose == purpose && entry.hides(name))
     }
 
     /// Where an entry stands.

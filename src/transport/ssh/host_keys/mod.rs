@@ -222,7 +222,9 @@ impl HostKeys {
     #[must_use]
     pub fn certificates(&self) -> &'static [Algorithm] {
         let is_authority = |(_, entry): &Found<'_>| entry.purpose == Purpose::Authority;
-        if self.plain().all().any(is_authority) || self.hashed().all().any(is_authority) {
+        let hidden =
+            || self.collect(|file, name| file.hashed_for(Purpose::Authority, name).collect());
+        if self.plain().all().any(is_authority) || hidden().all().next().is_some() {
             certificate::CERTIFIED
         } else {
             &[]
@@ -245,7 +247,7 @@ impl HostKeys {
         }
         // Hashed names cost an HMAC a line, so they come second, except revoked ones, which nothing may hide.
         let plain = self.plain();
-        let hidden = self.collect(|file, name| file.hashed_revoked(name).collect());
+        let hidden = self.collect(|file, name| file.hashed_for(Purpose::Revoked, name).collect());
         let revoked = plain
             .all()
             .chain(hidden.all())

@@ -61,6 +61,11 @@ impl Criterion {
     pub(super) fn wants_final(&self) -> bool {
         matches!(self.test, Test::Final)
     }
+
+    /// Whether the answer may take its time.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.test, Test::Exec(_))
+    }
 }
 
 /// Reads the criteria of a `Match` line.

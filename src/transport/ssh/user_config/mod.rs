@@ -78,6 +78,7 @@ pub struct UserConfig {
     /// Options of the command line, the user's file, the system's file.
     parts: Vec<Blocks>,
     wants_final: bool,
+    waits: bool,
     /// The answers of `Match exec`, by command.
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -115,11 +116,12 @@ impl UserConfig {
                 parts.extend(reader.file(&facts.system_file, Owner::System)?);
             }
         }
-        let wants_final = reader.wants_final;
+        let (wants_final, waits) = (reader.wants_final, reader.waits);
         Ok(Self {
             facts,
             parts,
             wants_final,
+            waits,
             answers: Mutex::default(),
         })
     }
@@ -131,11 +133,12 @@ impl UserConfig {
     pub fn from_text(facts: Facts, name: &str, text: &[u8]) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(&facts);
         let parts = vec![reader.text(name, text)?];
-        let wants_final = reader.wants_final;
+        let (wants_final, waits) = (reader.wants_final, reader.waits);
         Ok(Self {
             facts,
             parts,
             wants_final,
+            waits,
             answers: Mutex::default(),
         })
     }
@@ -143,7 +146,7 @@ impl UserConfig {
     /// What holds for a host. User and port of the command line come before all that is configured.
     ///
     /// Pure memory, unless the configuration has `Match exec` (runs each distinct command once, and waits) or
-    /// `CanonicalizeHostname` (asks the name service): call it off the event loop if those may be there.
+    /// `CanonicalizeHostname` (asks the name service): call it off the event loop if it [waits](Self::waits).
     ///
     /// # Errors
     /// A token or variable that is not known, or a command of `Match exec` that cannot be run.
@@ -154,6 +157,12 @@ impl UserConfig {
         port: Option<u16>,
     ) -> Result<HostSettings, ConfigError> {
         resolve::resolve(self, host, user, port)
+    }
+
+    /// Whether [`UserConfig::resolve`] may wait for something else than memory.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     /// The facts it was read with.

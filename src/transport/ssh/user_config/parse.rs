@@ -114,6 +114,8 @@ pub(super) struct Reader<'a> {
     ignore_unknown: Vec<String>,
     /// Whether some block asks for a second pass with the final name.
     pub(super) wants_final: bool,
+    /// Whether resolving a host may wait for something else than memory.
+    pub(super) waits: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -122,6 +124,7 @@ impl<'a> Reader<'a> {
             facts,
             ignore_unknown: Vec::new(),
             wants_final: false,
+            waits: false,
         }
     }
 
@@ -203,11 +206,14 @@ impl<'a> Reader<'a> {
                 self.ignore_unknown
                     .push(keyword::one(rest).map_err(fail)?.to_ascii_lowercase());
             }
-            Meaning::Set(key, parse) => blocks.push(Item::Set(Setting {
-                key,
-                value: parse(rest).map_err(fail)?,
-                place: place.clone(),
-            })),
+            Meaning::Set(key, parse) => {
+                self.waits |= key == Key::CanonicalizeHostname;
+                blocks.push(Item::Set(Setting {
+                    key,
+                    value: parse(rest).map_err(fail)?,
+                    place: place.clone(),
+                }));
+            }
             Meaning::Host => {
                 let words = words::split(rest)
                     .filter(|words| !words.iter().any(String::is_empty))
@@ -224,6 +230,7 @@ impl<'a> Reader<'a> {
             Meaning::Match => {
                 let criteria = condition::parse_match(rest).map_err(fail)?;
                 self.wants_final |= criteria.iter().any(condition::Criterion::wants_final);
+                self.waits |= criteria.iter().any(condition::Criterion::waits);
                 blocks.open(Condition::Match(criteria, place.clone()), Vec::new());
             }
             Meaning::Include => {

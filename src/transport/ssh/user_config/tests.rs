@@ -282,3 +282,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_wait_is_known_before() {
+    for (config, waits) in [
+        ("Host a\n User b\nMatch host c\n User d\n", false),
+        ("Match exec true\n User b\n", true),
+        ("Host a\n CanonicalizeHostname yes\n", true),
+    ] {
+        let (_folder, facts) = home(config);
+        let config = UserConfig::load(facts, &Options::default()).unwrap();
+        assert_eq!(config.waits(), waits);
+    }
+}
