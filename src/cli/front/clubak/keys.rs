@@ -1,5 +1,7 @@
 //! The keys of lines: which nodes they name, and how nodes are named in the end.
 
+use std::rc::Rc;
+
 use hashbrown::HashMap;
 
 use super::Trouble;
@@ -22,14 +24,14 @@ pub(super) struct Keys<'a> {
 }
 
 /// The nodes of a key; most have one.
-#[derive(Debug)]
-enum Ids {
+#[derive(Debug, Clone)]
+pub(super) enum Ids {
     One(u32),
-    Many(Box<[u32]>),
+    Many(Rc<[u32]>),
 }
 
 impl Ids {
-    fn as_slice(&self) -> &[u32] {
+    pub(super) fn as_slice(&self) -> &[u32] {
         match self {
             Self::One(id) => std::slice::from_ref(id),
             Self::Many(ids) => ids,
@@ -49,18 +51,18 @@ impl<'a> Keys<'a> {
     }
 
     /// The nodes that a key names; `None` if it is blank.
-    pub(super) fn nodes(&mut self, field: &[u8]) -> Result<Option<&[u32]>, Trouble> {
-        if !self.known.contains_key(field) {
-            let text = String::from_utf8_lossy(field);
-            let key =
-                text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c));
-            if key.is_empty() {
-                return Ok(None);
-            }
-            let ids = self.look_up(key)?;
-            self.known.insert(field.into(), ids);
+    pub(super) fn nodes(&mut self, field: &[u8]) -> Result<Option<Ids>, Trouble> {
+        if let Some(ids) = self.known.get(field) {
+            return Ok(Some(ids.clone()));
         }
-        Ok(self.known.get(field).map(Ids::as_slice))
+        let text = String::from_utf8_lossy(field);
+        let key = text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c));
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let ids = self.look_up(key)?;
+        self.known.insert(field.into(), ids.clone());
+        Ok(Some(ids))
     }
 
     fn look_up(&mut self, key: &str) -> Result<Ids, Trouble> {
