@@ -114,6 +114,7 @@ pub async fn run_services(
         actions: FuturesUnordered::new(),
     };
     let Requests { stops, questions } = requests;
+    let mut redraw = run.reporter.redraw_every().map(tokio::time::interval);
     let mut end = ServicesEnd::Over;
     while !walk.is_over() {
         if let Err(error) = run.take_steps(walk) {
@@ -131,6 +132,10 @@ pub async fn run_services(
             }
             Some(note) = notes_seen.recv() => run.take_note(&note),
             Some(()) = questions.recv() => run.reporter.asked(),
+            () = super::tick(&mut redraw) => {
+                run.reporter.redraw();
+                Ok(())
+            }
             Some(done) = run.actions.next() => run.take_end(done, walk, &mut notes_seen),
         };
         // Whatever else has happened is told before anybody waits again.

@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
 
 use super::{ActionEnd, ServiceReporter, ServiceText, Stopped};
 use crate::event::NodeId;
 use crate::service::{ActionId, Graph, ServiceId, Status, Target};
+
+/// A run that is over sooner shows no tree.
+const SILENT_FOR: Duration = Duration::from_millis(400);
 
 /// The most lines the tree has.
 const LINES: usize = 20;
@@ -20,6 +25,8 @@ pub struct ServiceLive<'g, O, E> {
     bar: ProgressBar,
     running: BTreeMap<(ServiceId, ActionId), Work>,
     settled: usize,
+    begun: Instant,
+    shown: bool,
 }
 
 /// An action at work.
@@ -50,6 +57,8 @@ impl<'g, O: Write, E: Write> ServiceLive<'g, O, E> {
             bar,
             running: BTreeMap::new(),
             settled: 0,
+            begun: Instant::now(),
+            shown: false,
         }
     }
 
@@ -59,14 +68,22 @@ impl<'g, O: Write, E: Write> ServiceLive<'g, O, E> {
         write: impl FnOnce(&mut ServiceText<'g, O, E>) -> io::Result<()>,
     ) -> io::Result<()> {
         let inner = &mut self.inner;
-        self.bar.suspend(|| {
+        let write = || {
             write(inner)?;
             inner.idle()
-        })
+        };
+        if self.shown {
+            self.bar.suspend(write)
+        } else {
+            write()
+        }
     }
 
-    fn draw(&self) {
-        self.bar.set_message(self.tree());
+    fn draw(&mut self) {
+        self.shown |= self.begun.elapsed() >= SILENT_FOR;
+        if self.shown {
+            self.bar.set_message(self.tree());
+        }
     }
 
     /// The running actions below their services and groups.
@@ -174,6 +191,17 @@ impl<O: Write, E: Write> ServiceReporter for ServiceLive<'_, O, E> {
 
     fn idle(&mut self) -> io::Result<()> {
         self.inner.idle()
+    }
+
+    fn redraw_every(&self) -> Option<Duration> {
+        // Once shown, the tree changes with events.
+        Some(SILENT_FOR)
+    }
+
+    fn redraw(&mut self) {
+        if !self.shown {
+            self.draw();
+        }
     }
 
     fn asked(&mut self) -> io::Result<()> {

@@ -97,6 +97,14 @@ pub trait ServiceReporter {
         Ok(())
     }
 
+    /// How often [`ServiceReporter::redraw`] wants to be called; `None` for never.
+    fn redraw_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Draws what changes with time alone.
+    fn redraw(&mut self) {}
+
     /// The run is asked to stop.
     ///
     /// # Errors
