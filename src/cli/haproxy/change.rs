@@ -231,7 +231,7 @@ impl Steps<'_> {
             .iter()
             .any(|node| change.rows(*node).iter().any(|row| !row.sent.is_empty()));
         if !failed.is_empty() && wrote {
-            if order.rollback {
+            if order.rollback && self.stop < Stop::Kill {
                 restored = self.roll_back(&change, &able).await;
             } else {
                 self.say_the_way_back(&change, &able);
@@ -258,9 +258,13 @@ impl Steps<'_> {
         // Each question has its own limit, and a wait is as long as was asked for.
         plan.limits.command = None;
         plan.limits.idle = None;
-        plan.limits.deadline = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        plan.limits.deadline = match phase {
+            // Half a change is worse than a late end.
+            Phase::Restoring => None,
+            Phase::Reading | Phase::Writing(_) => self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now())),
+        };
         let means = Means {
             transport: self.hands.transport,
             work,
@@ -269,7 +273,7 @@ impl Steps<'_> {
         let mut collect = Collect {
             took: &mut self.took,
             waiting: match phase {
-                Phase::Reading => None,
+                Phase::Reading | Phase::Restoring => None,
                 Phase::Writing(change) => Some(change),
             },
             names: &self.hands.plan.nodes,
@@ -278,20 +282,29 @@ impl Steps<'_> {
         let summary = match phase {
             Phase::Reading => dispatch(&plan, means, self.hands.stops, &mut collect).await,
             // What was begun is finished: the first Ctrl-C only keeps further nodes from being begun.
-            Phase::Writing(_) => {
+            Phase::Writing(_) | Phase::Restoring => {
                 let (sender, mut softened) = mpsc::channel(8);
                 let run = dispatch(&plan, means, &mut softened, &mut collect);
                 tokio::pin!(run);
-                loop {
+                let mut asked = Stop::No;
+                let summary = loop {
                     tokio::select! {
-                        summary = &mut run => break summary,
+                        biased;
                         Some(level) = self.hands.stops.recv() => {
                             let level = if level == Stop::Terminate { Stop::Drain } else { level };
+                            asked = asked.max(level);
                             // The run is over if nobody listens.
                             let _ = sender.send(level).await;
                         }
+                        summary = &mut run => break summary,
                     }
+                };
+                // The run may have ended before it heard of it: what comes next hears of it then.
+                if asked > Stop::No {
+                    self.stop = self.stop.max(asked);
+                    self.ending.get_or_insert(Ending::Stopped);
                 }
+                summary
             }
         };
         for (node, outcome) in summary.outcomes {
@@ -541,8 +554,7 @@ impl Steps<'_> {
             .filter(|node| change.rows(*node).iter().any(|row| !row.sent.is_empty()))
             .collect();
         let before: Vec<Option<Outcome>> = self.outcomes.clone();
-        self.run(&touched, &Undo { change }, Phase::Writing(change))
-            .await;
+        self.run(&touched, &Undo { change }, Phase::Restoring).await;
         let mut restored = BTreeMap::new();
         for node in &touched {
             let place = node.index();
@@ -641,6 +653,7 @@ impl Steps<'_> {
 enum Phase<'a> {
     Reading,
     Writing(&'a Change),
+    Restoring,
 }
 
 /// The failure of a node with a socket that cannot change anything.

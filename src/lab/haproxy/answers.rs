@@ -384,10 +384,9 @@ impl Row {
     }
 
     fn set(&mut self, column: &str, value: impl std::fmt::Display) {
-        for (name, field) in COLUMNS.split(',').zip(&mut self.fields) {
-            if name == column {
-                *field = value.to_string();
-            }
+        let place = COLUMNS.split(',').position(|name| name == column);
+        if let Some(field) = place.and_then(|place| self.fields.get_mut(place)) {
+            *field = value.to_string();
         }
     }
 
