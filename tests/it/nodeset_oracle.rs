@@ -1,7 +1,7 @@
 //! `nodeset` beside the original: random command lines, equal output and exit status.
 //!
 //! The original is ClusterShell 1.10.1, in the folder `HASH_ORACLE` or on the path. `HASH_ORACLE_CASES` says how many
-//! cases are run, `HASH_ORACLE_SEED` repeats a run. What differs on purpose is in `tests/differences/nodeset.md`.
+//! cases are run, `HASH_ORACLE_SEED` chooses others. What differs on purpose is in `tests/differences/nodeset.md`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -160,15 +160,21 @@ fn random_command_lines_give_what_the_original_gives() {
     let Some(mut oracle) = Oracle::start(home.path()) else {
         return;
     };
-    let random_seed = || std::process::id().into();
-    let seed = number("HASH_ORACLE_SEED").unwrap_or_else(random_seed);
+    // The same cases each time, so that two runs judge the same; other seeds look further.
+    let seed = number("HASH_ORACLE_SEED").unwrap_or(1);
     let cases = number("HASH_ORACLE_CASES").unwrap_or(1000);
     eprintln!("HASH_ORACLE_SEED={seed} HASH_ORACLE_CASES={cases}");
     let mut dice = Dice(seed);
     let mut failures = Vec::new();
+    let mut crashes = 0;
     for _ in 0..cases {
         let case = case(&mut dice, home.path());
         let (theirs, ours) = (oracle.ask(&case), ours(&case, home.path()));
+        // Where the original ends in a traceback of its own there is nothing to compare with.
+        if theirs.err.starts_with("crash: ") && ours.code != 101 {
+            crashes += 1;
+            continue;
+        }
         if (&theirs.out, theirs.code) != (&ours.out, ours.code) {
             failures.push(format!("{case:?}\n  theirs {theirs:?}\n  ours   {ours:?}"));
         }
@@ -176,6 +182,10 @@ fn random_command_lines_give_what_the_original_gives() {
             break;
         }
     }
+    assert!(
+        crashes * 20 <= cases,
+        "the original crashed in {crashes} of {cases} cases"
+    );
     assert!(
         failures.is_empty(),
         "HASH_ORACLE_SEED={seed} HASH_ORACLE_CASES={cases}\n{}",
@@ -418,8 +428,11 @@ fn case(dice: &mut Dice, home: &Path) -> Case {
     if ranges {
         push(&mut argv, &["-R"]);
     }
+    let lists = command.starts_with("-l") || command.starts_with("-L");
     for _ in 0..dice.roll(3) {
         match dice.roll(26) {
+            // Autostep in lists of groups differs on purpose.
+            0 | 1 if lists => {}
             0 | 1 => push(
                 &mut argv,
                 &[

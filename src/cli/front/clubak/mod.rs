@@ -99,6 +99,7 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         prefix().as_deref(),
     );
     let style = style(&options, &folders)?;
+    options.check().map_err(Trouble::Usage)?;
     let resolver = Resolver::new(match &options.groupsconf {
         Some(path) => Settings::file(path.clone()),
         None => Settings::search(&folders),

@@ -95,6 +95,19 @@ pub(super) struct Options {
     pub(super) debug: bool,
 }
 
+impl Options {
+    /// Whether the options go together; checked after `--axis`, as the original does.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.fast && (self.lines || self.trace) {
+            return Err("incompatible tree options".to_owned());
+        }
+        if self.diff && self.lines {
+            return Err("option mismatch (diff not supported in line_mode)".to_owned());
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Id {
     Version,
@@ -208,12 +221,6 @@ pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
             Id::Ignored => {}
         }
     }
-    if options.fast && (options.lines || options.trace) {
-        return Err("incompatible tree options".to_owned());
-    }
-    if options.diff && options.lines {
-        return Err("option mismatch (diff not supported in line_mode)".to_owned());
-    }
     // Of -q, -v and -d the most talkative one counts.
     options.quiet &= !options.echo;
     options.gather |= options.regroup || options.diff;
@@ -249,10 +256,13 @@ mod tests {
     #[test]
     fn some_options_exclude_each_other() {
         for line in ["-F -L", "-FT", "--diff -FL"] {
-            assert_eq!(options(line).unwrap_err(), "incompatible tree options");
+            assert_eq!(
+                options(line).unwrap().check().unwrap_err(),
+                "incompatible tree options"
+            );
         }
         assert_eq!(
-            options("--diff -L").unwrap_err(),
+            options("--diff -L").unwrap().check().unwrap_err(),
             "option mismatch (diff not supported in line_mode)"
         );
         assert_eq!(
