@@ -51,7 +51,9 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: &Handle, node: &Node) {
             Some(_) => {}
         }
     };
-    let (stdin_sender, stdin) = mpsc::channel(1);
+    // Without a bound: a command that waits for its output's window must not keep the connection from reading
+    // the message that opens it.
+    let (stdin_sender, stdin) = mpsc::unbounded_channel();
     let ignored = Ignored::default();
     let mut console = Console {
         output: &output,
@@ -80,7 +82,7 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: &Handle, node: &Node) {
 /// command does not: an unread channel would stop its whole connection.
 async fn listen(
     input: &mut ChannelReadHalf,
-    stdin: mpsc::Sender<Bytes>,
+    stdin: mpsc::UnboundedSender<Bytes>,
     ignored: &Ignored,
     terminal: bool,
 ) -> Option<Sig> {
@@ -90,7 +92,7 @@ async fn listen(
             Some(ChannelMsg::Data { data }) if terminal && data.contains(&INTERRUPT) => Sig::INT,
             Some(ChannelMsg::Data { data }) => {
                 if let Some(sender) = &stdin
-                    && sender.send(data).await.is_err()
+                    && sender.send(data).is_err()
                 {
                     stdin = None;
                 }
@@ -125,7 +127,7 @@ fn name(signal: &Sig) -> String {
 /// What a command has for its input and output.
 struct Console<'a> {
     output: &'a ChannelWriteHalf<Msg>,
-    stdin: Option<mpsc::Receiver<Bytes>>,
+    stdin: Option<mpsc::UnboundedReceiver<Bytes>>,
     ignored: &'a Ignored,
     terminal: bool,
 }

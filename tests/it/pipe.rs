@@ -136,3 +136,19 @@ fn standard_input_is_left_alone_unless_asked_for() {
         "{ran}"
     );
 }
+
+#[test]
+fn much_input_comes_back_whole() {
+    let lab = lab();
+    let input = "all of this comes back\n".repeat(200_000);
+    let ran = hash(&lab, &["--stdin", "-N"], "cat")
+        .stdin(input.as_str())
+        .run();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stdout == input,
+        "{} of {} bytes",
+        ran.stdout.len(),
+        input.len()
+    );
+}
