@@ -82,7 +82,8 @@ impl<W: Write, E: Write> Reporter for Lines<W, E> {
         self.notes.stopping(level, pending)
     }
 
-    fn finish(&mut self, _summary: &Summary) -> io::Result<()> {
-        self.out.writer.flush()
+    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+        self.out.writer.flush()?;
+        self.notes.ending(summary)
     }
 }

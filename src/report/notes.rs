@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::out::{Out, TROUBLE};
-use crate::event::{NodeId, Outcome, Stop, Summary};
+use crate::event::{Ending, NodeId, Outcome, Stop, Summary};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 
@@ -42,7 +42,17 @@ impl<E: Write> Notes<E> {
         for ((_, trouble), nodes) in troubles {
             self.say(&nodes, &trouble)?;
         }
-        Ok(())
+        self.ending(summary)
+    }
+
+    /// Why the run ended before its time, when it was not somebody in front of it who asked.
+    pub(super) fn ending(&mut self, summary: &Summary) -> io::Result<()> {
+        let reason = match &summary.ending {
+            Some(Ending::Deadline) => "the deadline passed",
+            Some(Ending::Threshold(reason)) => reason,
+            Some(Ending::Stopped | Ending::OutputLost(_)) | None => return Ok(()),
+        };
+        writeln!(self.err.writer, "{}: stopped: {reason}", self.program)
     }
 
     /// The line for one node, as soon as it is known.

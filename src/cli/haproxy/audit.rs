@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::config::Audit;
+use crate::config::{Audit, Environment};
+use crate::transport::ssh::user_config::Facts;
 
 /// Facility `authpriv`, severity `notice` (RFC 5424, section 6.2.1).
 const PRIORITY: u8 = 10 * 8 + 5;
@@ -82,15 +83,11 @@ impl Log {
                 .xdg("XDG_STATE_HOME", ".local/state")
                 .map(|state| state.join("hash/audit.jsonl")),
         };
-        let user = |name| environment.text(name).map(str::to_owned);
         Ok(Self {
             wish: values.audit.unwrap_or(Audit::On),
             path,
             syslog: values.audit_syslog.unwrap_or(false),
-            user: user("SUDO_USER")
-                .or_else(|| user("USER"))
-                .or_else(|| user("LOGNAME"))
-                .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())),
+            user: user(environment),
             verb,
             reason,
             file: None,
@@ -179,5 +176,15 @@ impl Log {
                 .map_err(|error| format!("cannot write the audit log: {error}"))?;
         }
         Ok(())
+    }
+}
+
+/// Who acts: the system's name of this user, not what `$USER` claims; behind `sudo`, who called it.
+fn user(environment: &Environment) -> String {
+    let uid = rustix::process::getuid();
+    match environment.text("SUDO_USER") {
+        Some(caller) if uid.is_root() => caller.to_owned(),
+        _ => Facts::read(environment.iter())
+            .map_or_else(|_| format!("uid {}", uid.as_raw()), |facts| facts.user),
     }
 }
