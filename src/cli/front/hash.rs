@@ -91,7 +91,7 @@ enum Verb {
     Config(verb::config::ConfigArgs),
     /// Print the function that makes `hash` reach the program in a shell
     ShellInit(verb::shell_init::ShellInitArgs),
-    /// Make, show or remove the links clush, nodeset and so on
+    /// Make, show or remove the links nodeset, milkcheck and so on
     Links(verb::links::LinksArgs),
     /// Print the completions of a shell
     Completions(verb::completions::CompletionsArgs),
