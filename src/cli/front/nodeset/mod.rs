@@ -145,6 +145,10 @@ fn execute(options: Options, command: &Command, console: &mut Console) -> Result
     if parts.is_empty() {
         return run.show(command, &nodes, &separator);
     }
+    // The original's parts know nothing of --axis.
+    if run.options.axis.is_some() {
+        run.style.axes = Axes::All;
+    }
     parts
         .iter()
         .try_for_each(|part| run.show(command, part, &separator))
