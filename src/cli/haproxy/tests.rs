@@ -399,8 +399,12 @@ async fn a_server_is_taken_out_everywhere_and_put_back() {
     assert!(out.done.wrote && out.notes.is_empty(), "{:?}", out.notes);
     assert_eq!(out.audit.len(), 12, "one line per node and server");
     let line = &out.audit[0];
+    let user = line["user"].as_str().unwrap();
+    assert!(
+        !user.is_empty() && user != "operator",
+        "the system's name, not $USER: {user}"
+    );
     for (key, value) in [
-        ("user", "operator"),
         ("verb", "test"),
         ("node", "lb1"),
         ("socket", "/run/haproxy/admin.sock"),
