@@ -9,7 +9,8 @@ use crate::nodeset::{GroupError, Groups, Upcall};
 /// The folders of ClusterShell's configuration, for this user and this program.
 pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
-    let prefix = program.parent().and_then(Path::parent);
+    let bin = program.parent().filter(|folder| folder.ends_with("bin"));
+    let prefix = bin.and_then(Path::parent);
     search_path(|name| environment.get(name).map(Into::into), prefix)
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::context::Context;
 use super::error::CliError;
 use super::flags::Targets;
+use super::groups::folders;
 use crate::config::Environment;
-use crate::groups::{Resolver, Settings, search_path};
+use crate::groups::{Resolver, Settings};
 use crate::nodeset::{self, EvalError, GroupError, Groups, NodeSet, ParseError};
 
 /// The nodes that are meant; never empty.
@@ -73,8 +74,7 @@ pub(super) fn groups(environment: &Environment) -> impl Groups {
 
 /// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.
 pub(super) fn resolver(environment: &Environment) -> Resolver {
-    let variable = |name: &str| environment.get(name).map(ToOwned::to_owned);
-    Resolver::new(Settings::search(&search_path(variable, None)))
+    Resolver::new(Settings::search(&folders(environment)))
 }
 
 /// Groups of which an unknown one is an error: a typo must not mean fewer nodes.

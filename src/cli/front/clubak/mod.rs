@@ -12,14 +12,15 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::color::colored;
+use super::super::groups::folders;
 use crate::cli::console::Console;
 use crate::config::Environment;
 use crate::gather::tree::LineTree;
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
-use crate::groups::{Defaults, Resolver, Settings, search_path};
+use crate::groups::{Defaults, Resolver, Settings};
 use crate::nodeset::{self, Axes, EvalError, RangeSet, Style};
 use crate::report::classic::Classic;
 use crate::report::spill::TempFile;
@@ -94,10 +95,7 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         Wish::Version => return Ok(writeln!(console.out, "{called} {VERSION}")?),
     };
     let environment = Environment::of_process();
-    let folders = search_path(
-        |name| environment.get(name).map(OsString::from),
-        prefix().as_deref(),
-    );
+    let folders = folders(&environment);
     let style = style(&options, &folders)?;
     options.check().map_err(Trouble::Usage)?;
     let resolver = Resolver::new(match &options.groupsconf {
@@ -153,16 +151,6 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
             }
         }
     }
-}
-
-/// Where the program is installed, if in a `bin`.
-fn prefix() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?;
-    let bin = program.parent()?;
-    let is_bin = bin.file_name().is_some_and(|name| name == "bin");
-    is_bin
-        .then(|| bin.parent().map(Path::to_path_buf))
-        .flatten()
 }
 
 /// How sets are folded: `--axis`, else `defaults.conf`.
