@@ -67,11 +67,7 @@ fn run(runtime: &Runtime, plan: &Plan, sim: &Sim, form: Option<Form>) {
     let work = Run {
         command: Command::default(),
     };
-    let means = Means {
-        transport: sim,
-        work: &work,
-        pool: None,
-    };
+    let means = Means::new(sim, &work);
     let (_stop, mut stops) = mpsc::channel(1);
     let mut reporter = reporter(form, &plan.nodes);
     let summary = runtime.block_on(dispatch(plan, means, &mut stops, &mut *reporter));

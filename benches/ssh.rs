@@ -218,11 +218,7 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         NonZeroUsize::new(FANOUT).unwrap(),
         limits,
     );
-    let means = Means {
-        transport: &native,
-        work: &work,
-        pool: None,
-    };
+    let means = Means::new(&native, &work);
     let look = Look {
         program: "hash".to_owned(),
         form: Form::Gathered,

@@ -3,6 +3,8 @@
 //! How events are made is the engine's business (`exec`), how they are shown is `report`'s.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -232,6 +234,8 @@ error_codes! {
     Verify = "E_VERIFY", Command;
     /// The wait of drain or enable ran out.
     Wait = "E_WAIT", Command;
+    /// What was to be sent to the node could not be read here.
+    Input = "E_INPUT", Command;
     /// Nothing was begun on the node, because of what was found on another.
     NotBegun = "E_NOT_BEGUN", Command;
     /// The capacity guard refused.
@@ -269,6 +273,23 @@ pub enum FailureClass {
     Unreached,
     /// Refused on purpose: exit code 4.
     Guarded,
+}
+
+/// How many bytes have gone one way, over all nodes of a run; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// Counts bytes.
+    pub fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All bytes so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How hard a run is asked to stop. It only rises during a run.

@@ -24,6 +24,7 @@ use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
 use crate::terminal::signals::Signals;
 use crate::transport::Transport;
+use crate::transport::launch::Launcher;
 use crate::transport::local::Local;
 use crate::work::Work;
 use crate::work::haproxy::Sockets;
@@ -57,6 +58,8 @@ pub struct Fleet {
     pub plan: Plan,
     /// How they are reached.
     pub transport: Box<dyn Transport>,
+    /// Who reaches some of them instead.
+    pub launcher: Option<Box<dyn Launcher>>,
     /// The async runtime, with the signals it listens to.
     pub engine: Engine,
     /// The nodes themselves, with `--lab`.
@@ -220,6 +223,7 @@ impl<'a> Context<'a> {
             nodes,
             plan,
             transport,
+            launcher: None,
             engine,
             lab,
         })
@@ -316,9 +320,8 @@ impl<'a> Context<'a> {
             &scratch,
         );
         let means = Means {
-            transport: &*fleet.transport,
-            work,
-            pool: None,
+            launcher: fleet.launcher.as_deref(),
+            ..Means::new(&*fleet.transport, work)
         };
         let (summary, signal) = fleet.engine.block_on(async |signals| {
             let stops = &mut signals.stops;

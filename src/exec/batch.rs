@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Means, dispatch};
+use super::{Means, Requests, dispatch};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Summary};
 use crate::plan::Plan;
 use crate::report::Reporter;
@@ -43,9 +43,10 @@ pub async fn dispatch_batches(
     plan: &Plan,
     batches: Batches<'_>,
     means: Means<'_>,
-    stops: &mut mpsc::Receiver<Stop>,
+    requests: impl Into<Requests<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Summary {
+    let mut requests = requests.into();
     let mut total = Summary::default();
     let mut rest = plan.selected.as_slice();
     let mut sizes = batches.sizes.iter().copied();
@@ -63,12 +64,12 @@ pub async fn dispatch_batches(
             |limit: Option<usize>, used: usize| limit.map(|limit| limit.saturating_sub(used));
         part.tolerance.failed = left(plan.tolerance.failed, failed);
         part.tolerance.unreached = left(plan.tolerance.unreached, unreached);
-        let summary = dispatch(&part, means, stops, &mut Unfinished(reporter)).await;
+        let summary = dispatch(&part, means, requests.again(), &mut Unfinished(reporter)).await;
         total.outcomes.extend(summary.outcomes);
         total.stop = summary.stop;
         total.ending = summary.ending;
         if !rest.is_empty() && total.ending.is_none() {
-            total.ending = between(batches, &total, stops).await;
+            total.ending = between(batches, &total, requests.stops).await;
         }
     }
     for node in rest {
@@ -132,6 +133,10 @@ impl Reporter for Unfinished<'_> {
 
     fn stopping(&mut self, level: Stop, pending: &[NodeId]) -> io::Result<()> {
         self.0.stopping(level, pending)
+    }
+
+    fn asked(&mut self, running: &[NodeId], waiting: &[NodeId]) -> io::Result<()> {
+        self.0.asked(running, waiting)
     }
 
     fn redraw_every(&self) -> Option<Duration> {

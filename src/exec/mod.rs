@@ -22,6 +22,7 @@ use crate::event::{
 };
 use crate::plan::{Plan, Tolerance};
 use crate::report::Reporter;
+use crate::transport::launch::{FleetIo, Launch, Launcher};
 use crate::transport::{BoxFuture, Transport};
 use crate::work::Work;
 
@@ -48,6 +49,70 @@ pub struct Means<'a> {
     pub work: &'a dyn Work,
     /// Where sessions wait for the next dispatch over the same nodes; `None` closes them.
     pub pool: Option<&'a SessionPool>,
+    /// Who reaches some of the nodes instead of the transport, if the work is one command.
+    pub launcher: Option<&'a dyn Launcher>,
+}
+
+impl<'a> Means<'a> {
+    /// Each node is reached by the transport, anew.
+    #[must_use]
+    pub fn new(transport: &'a dyn Transport, work: &'a dyn Work) -> Self {
+        Self {
+            transport,
+            work,
+            pool: None,
+            launcher: None,
+        }
+    }
+
+    /// Whether somebody else than the transport takes a node.
+    fn is_launched(&self, plan: &Plan, node: NodeId) -> bool {
+        self.launcher.is_some_and(|launcher| {
+            launcher.takes(plan.name(node)) && self.work.command(node).is_some()
+        })
+    }
+
+    /// The launcher at work on its nodes.
+    async fn launch(self, plan: &Plan, nodes: &[NodeId], io: FleetIo) {
+        let Some(launcher) = self.launcher else {
+            return;
+        };
+        let command = |node| self.work.command(node).unwrap_or_default();
+        let launch = Launch {
+            plan,
+            nodes,
+            command: &command,
+        };
+        launcher.launch(launch, io).await;
+    }
+}
+
+/// What the outside asks for while a plan runs.
+#[derive(Debug)]
+pub struct Requests<'a> {
+    /// How hard to stop.
+    pub stops: &'a mut mpsc::Receiver<Stop>,
+    /// Each says that the user wants to know what is going on.
+    pub questions: Option<&'a mut mpsc::Receiver<()>>,
+}
+
+impl<'a> From<&'a mut mpsc::Receiver<Stop>> for Requests<'a> {
+    fn from(stops: &'a mut mpsc::Receiver<Stop>) -> Self {
+        Self {
+            stops,
+            questions: None,
+        }
+    }
+}
+
+impl Requests<'_> {
+    /// The same for a part of the run.
+    fn again(&mut self) -> Requests<'_> {
+        Requests {
+            stops: self.stops,
+            questions: self.questions.as_deref_mut(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Means<'_> {
@@ -60,14 +125,18 @@ impl std::fmt::Debug for Means<'_> {
 
 /// Runs the plan until every node has its outcome.
 ///
-/// `stops` brings what signals ask for; the highest level counts. When the reporter cannot write, the run
+/// `requests` brings what signals ask for; the highest level counts. When the reporter cannot write, the run
 /// is stopped and [`Summary::ending`] keeps the error.
 pub async fn dispatch(
     plan: &Plan,
     means: Means<'_>,
-    stops: &mut mpsc::Receiver<Stop>,
+    requests: impl Into<Requests<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Summary {
+    let Requests {
+        stops,
+        mut questions,
+    } = requests.into();
     let (event_sender, mut events) = mpsc::channel(EVENTS);
     let (stop, stop_seen) = watch::channel(Stop::No);
     let mut run = Run {
@@ -81,8 +150,16 @@ pub async fn dispatch(
         failed: 0,
         unreached: 0,
     };
-    let mut waiting = plan.selected.iter().copied();
+    let (launched, direct): (Vec<NodeId>, Vec<NodeId>) = plan
+        .selected
+        .iter()
+        .partition(|node| means.is_launched(plan, **node));
+    let mut waiting = direct.into_iter();
     let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    let mut launching: Option<BoxFuture<'_, ()>> = (!launched.is_empty()).then(|| {
+        let io = FleetIo::new(event_sender.clone(), stop_seen.clone());
+        Box::pin(means.launch(plan, &launched, io)) as BoxFuture<'_, ()>
+    });
     let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
     let mut shown = 0;
     let mut redraw = run.reporter.redraw_every().map(|every| {
@@ -98,7 +175,8 @@ pub async fn dispatch(
             let worker = Worker::new(plan, means, node, event_sender.clone(), stop_seen.clone());
             workers.push(Box::pin(worker.run()));
         }
-        if workers.is_empty() && events.is_empty() && run.level() > Stop::No {
+        if workers.is_empty() && launching.is_none() && events.is_empty() && run.level() > Stop::No
+        {
             break;
         }
         tokio::select! {
@@ -107,6 +185,7 @@ pub async fn dispatch(
             () = until(run.kill_at) => run.ask(Stop::Kill, Ending::Stopped),
             () = until(deadline), if run.kill_at.is_none() => run.ask(Stop::Terminate, Ending::Deadline),
             () = tick(&mut redraw) => run.write(|reporter| reporter.redraw()),
+            Some(()) = asked(&mut questions) => run.answer(&plan.selected),
             Some(event) = events.recv() => {
                 shown += match &event {
                     Event::Output { data, .. } => data.len(),
@@ -119,6 +198,15 @@ pub async fn dispatch(
                 }
             }
             Some(()) = workers.next(), if !workers.is_empty() => {}
+            () = ended(&mut launching), if launching.is_some() => {
+                launching = None;
+                while let Ok(event) = events.try_recv() {
+                    run.take(event);
+                }
+                for node in &launched {
+                    run.give_up(*node);
+                }
+            }
         }
         if run.level() == Stop::Kill {
             break;
@@ -127,7 +215,9 @@ pub async fn dispatch(
     // Workers that have said their last word may still be closing their connection.
     if run.level() < Stop::Kill {
         while workers.next().await.is_some() {}
+        let _ = tokio::time::timeout(GRACE, ended(&mut launching)).await;
     }
+    drop(launching);
     drop(workers);
     while let Ok(event) = events.try_recv() {
         run.take(event);
@@ -197,6 +287,15 @@ impl Run<'_> {
 
     /// Folds one event and shows it.
     fn take(&mut self, mut event: Event) {
+        let (Event::Started { node } | Event::Output { node, .. } | Event::Finished { node, .. }) =
+            event;
+        let state = &mut self.state[node.index()];
+        match state {
+            // A launcher that speaks of a node again after its end is not believed.
+            State::Finished => return,
+            State::Waiting => *state = State::Running,
+            State::Running => {}
+        }
         if let Event::Finished { node, outcome, .. } = &mut event {
             self.state[node.index()] = State::Finished;
             self.open -= 1;
@@ -214,6 +313,35 @@ impl Run<'_> {
         {
             self.ask(Stop::Drain, Ending::Threshold(reason));
         }
+    }
+
+    /// Answers the question what is going on.
+    fn answer(&mut self, selected: &[NodeId]) {
+        let in_state = |state: State| {
+            let fits = |node: &&NodeId| self.state[node.index()] == state;
+            selected.iter().filter(fits).copied().collect::<Vec<_>>()
+        };
+        let (running, waiting) = (in_state(State::Running), in_state(State::Waiting));
+        self.write(|reporter| reporter.asked(&running, &waiting));
+    }
+
+    /// Gives an outcome to a node that its launcher has left without one.
+    fn give_up(&mut self, node: NodeId) {
+        let code = if self.level() > Stop::No {
+            ErrorCode::Stopped
+        } else {
+            ErrorCode::Lost
+        };
+        let message = match self.state[node.index()] {
+            State::Finished => return,
+            State::Waiting => "what reaches the node ended before it was begun",
+            State::Running => "lost with what reached the node; the command may still be running",
+        };
+        self.take(Event::Finished {
+            node,
+            outcome: Outcome::failed(code, message),
+            took: Duration::ZERO,
+        });
     }
 
     /// Gives an outcome to a node that has none, because the run was stopped.
@@ -278,6 +406,20 @@ async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The next question, `None` when nobody can ask any more.
+async fn asked(questions: &mut Option<&mut mpsc::Receiver<()>>) -> Option<()> {
+    match questions {
+        Some(questions) => questions.recv().await,
+        None => None,
+    }
+}
+
+async fn ended(launching: &mut Option<BoxFuture<'_, ()>>) {
+    if let Some(launching) = launching {
+        launching.await;
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::gate::{Gate, Gated, Permit};
-use super::{Means, dispatch};
+use super::{Means, Requests, dispatch};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Summary};
 use crate::plan::{Limits, NodeName, Plan, Tolerance};
 use crate::report::{ActionEnd, ActionLog, ServiceReporter, Stopped};
@@ -75,15 +75,6 @@ impl std::fmt::Debug for NativeAct<'_> {
     }
 }
 
-/// What the outside asks for while services run.
-#[derive(Debug)]
-pub struct Requests<'a> {
-    /// How hard to stop.
-    pub stops: &'a mut mpsc::Receiver<Stop>,
-    /// Each says that the user wants to know what is going on.
-    pub questions: &'a mut mpsc::Receiver<()>,
-}
-
 /// How a service run came to its end.
 #[derive(Debug)]
 pub enum ServicesEnd {
@@ -113,7 +104,10 @@ pub async fn run_services(
         running: HashMap::new(),
         actions: FuturesUnordered::new(),
     };
-    let Requests { stops, questions } = requests;
+    let Requests {
+        stops,
+        mut questions,
+    } = requests;
     let mut redraw = run.reporter.redraw_every().map(tokio::time::interval);
     let mut end = ServicesEnd::Over;
     while !walk.is_over() {
@@ -131,7 +125,7 @@ pub async fn run_services(
                 break;
             }
             Some(note) = notes_seen.recv() => run.take_note(&note),
-            Some(()) = questions.recv() => run.reporter.asked(),
+            Some(()) = super::asked(&mut questions) => run.reporter.asked(),
             () = super::tick(&mut redraw) => {
                 run.reporter.redraw();
                 Ok(())
@@ -452,11 +446,7 @@ impl<'a> Performance<'a> {
             gate: self.gate.clone(),
             first: Mutex::new(Some(permit)),
         };
-        let means = Means {
-            transport: &transport,
-            work: &*work,
-            pool: None,
-        };
+        let means = Means::new(&transport, &*work);
         dispatch(plan, means, stops, log).await
     }
 

@@ -87,6 +87,10 @@ impl Reporter for Live<'_> {
         self.aside(|inner| inner.stopping(level, pending))
     }
 
+    fn asked(&mut self, running: &[NodeId], waiting: &[NodeId]) -> io::Result<()> {
+        self.aside(|inner| inner.asked(running, waiting))
+    }
+
     fn redraw_every(&self) -> Option<Duration> {
         Some(EVERY)
     }

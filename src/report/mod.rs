@@ -43,6 +43,14 @@ pub trait Reporter {
         Ok(())
     }
 
+    /// The user wants to know what is going on: these nodes are at work, those have not begun.
+    ///
+    /// # Errors
+    /// Whatever the writer says.
+    fn asked(&mut self, _running: &[NodeId], _waiting: &[NodeId]) -> io::Result<()> {
+        Ok(())
+    }
+
     /// How often [`Reporter::redraw`] wants to be called; `None` for never.
     fn redraw_every(&self) -> Option<Duration> {
         None

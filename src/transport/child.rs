@@ -9,13 +9,14 @@ use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep_until};
 
 use super::NodeIo;
+use super::input::{Input, Reader};
 use crate::event::{Outcome, Stop, Stream};
 
 /// How long a program may take to end after each signal.
@@ -95,6 +96,8 @@ pub(super) struct Ended {
     pub(super) stopped: bool,
     /// The last of its standard error.
     pub(super) said: Vec<u8>,
+    /// Why its input could not be read, for which it was killed.
+    pub(super) unfed: Option<io::Error>,
 }
 
 /// Runs a program to its end and hands its output to `io`.
@@ -102,11 +105,13 @@ pub(super) struct Ended {
 /// When stopping is asked for it gets `INT`, a grace later `TERM`, another later `KILL`; at once when nobody asks any more.
 pub(super) async fn run(
     command: Command,
-    stdin: Option<Bytes>,
+    stdin: Option<Input>,
     io: &mut NodeIo,
 ) -> io::Result<Ended> {
     let (mut group, (input, mut output, mut errors)) = Group::start(command, stdin.is_some())?;
+    let stdin = stdin.map(|stdin| stdin.reader());
     let mut feeding = std::pin::pin!(feed(input, stdin));
+    let mut unfed = None;
     let mut stopping = Stopping::default();
     let mut said = Vec::new();
     let (mut out, mut err) = (BytesMut::new(), BytesMut::new());
@@ -142,7 +147,14 @@ pub(super) async fn run(
                     io.output(Stream::Err, data).await;
                 }
             }
-            () = &mut feeding, if !fed => fed = true,
+            done = &mut feeding, if !fed => {
+                fed = true;
+                if let Err(error) = done {
+                    unfed = Some(error);
+                    group.end().await;
+                    break None;
+                }
+            }
             // Only behind the last of the output, which what it left in the background may still hold open.
             status = group.wait(), if !out_open && !err_open => break Some(status?),
         }
@@ -151,14 +163,21 @@ pub(super) async fn run(
         status,
         stopped: stopping.asked(),
         said,
+        unfed,
     })
 }
 
-/// Hands the input over and closes it. Ends early when the program no longer listens.
-async fn feed(input: Option<ChildStdin>, stdin: Option<Bytes>) {
-    if let (Some(mut input), Some(stdin)) = (input, stdin) {
-        let _ = input.write_all(&stdin).await;
+/// Hands the input over and closes it. Ends early when the program no longer listens; the error is the input's own.
+async fn feed(input: Option<ChildStdin>, stdin: Option<Reader>) -> io::Result<()> {
+    if let (Some(mut input), Some(mut stdin)) = (input, stdin) {
+        loop {
+            let data = stdin.next().await?;
+            if data.is_empty() || input.write_all(&data).await.is_err() {
+                break;
+            }
+        }
     }
+    Ok(())
 }
 
 fn keep_tail(said: &mut Vec<u8>, data: &[u8]) {

@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
+use super::input::{self, Input};
 use super::placeholder::Template;
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport, child};
 use crate::event::{ErrorCode, Event, Failure, Outcome, Stop, Stream};
@@ -123,7 +124,7 @@ impl Session for LocalSession {
 
 impl LocalSession {
     /// The first node's worker runs the command, the others wait and tell the same.
-    async fn run_once(&self, line: String, stdin: Option<Bytes>, io: &mut NodeIo) -> Outcome {
+    async fn run_once(&self, line: String, stdin: Option<Input>, io: &mut NodeIo) -> Outcome {
         let shared = Arc::clone(&self.shared);
         let mut recorded = tokio::select! {
             biased;
@@ -166,11 +167,12 @@ impl LocalSession {
 }
 
 /// Runs a line in the system's shell.
-async fn run(line: &str, stdin: Option<Bytes>, io: &mut NodeIo) -> Outcome {
+async fn run(line: &str, stdin: Option<Input>, io: &mut NodeIo) -> Outcome {
     let mut shell = tokio::process::Command::new("/bin/sh");
     shell.arg("-c").arg(line);
     match child::run(shell, stdin, io).await {
         Ok(ended) => match ended.status {
+            _ if let Some(error) = &ended.unfed => input::unreadable(error),
             Some(status) if !(ended.stopped && status.code().is_none()) => child::outcome(status),
             _ => Outcome::failed(ErrorCode::Stopped, "stopped"),
         },

@@ -5,6 +5,8 @@
 //! nothing of SSH.
 
 mod child;
+pub mod input;
+pub mod launch;
 pub mod local;
 pub mod openssh;
 pub mod placeholder;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
+use input::Input;
 
 /// A boxed future, as the object-safe traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -69,8 +72,8 @@ pub trait Session: Send {
 pub struct Command {
     /// Text for the remote shell.
     pub line: String,
-    /// Bytes for its standard input, which is closed behind them; `None` gives it an empty input.
-    pub stdin: Option<Bytes>,
+    /// What its standard input gives, which is closed behind it; `None` gives it an empty input.
+    pub stdin: Option<Input>,
     /// Ask for a terminal on the node, so that closing the connection ends the command.
     pub pty: bool,
 }

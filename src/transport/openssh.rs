@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
 use super::child::{self, Relay};
+use super::input;
 use super::relay::{self, CHATTER, Finding, READY, Via};
 use super::ssh::errors::printable;
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
@@ -111,6 +112,9 @@ impl SshSession {
 
     /// What the end of a process means.
     fn outcome(&self, ended: &child::Ended, pty: bool) -> Outcome {
+        if let Some(error) = &ended.unfed {
+            return input::unreadable(error);
+        }
         let outcome = ended.status.map(child::outcome);
         match outcome {
             Some(Outcome::Exited { status: SSH_FAILED }) if !ended.stopped => {

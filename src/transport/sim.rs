@@ -286,8 +286,17 @@ impl Script {
             match step {
                 Step::Say(stream, data) => io.output(*stream, data.clone()).await,
                 Step::Echo => {
-                    let data = command.stdin.clone().unwrap_or_default();
-                    io.output(Stream::Out, data).await;
+                    let Some(stdin) = &command.stdin else {
+                        continue;
+                    };
+                    let mut reader = stdin.reader();
+                    loop {
+                        match reader.next().await {
+                            Ok(data) if data.is_empty() => break,
+                            Ok(data) => io.output(Stream::Out, data).await,
+                            Err(error) => return super::input::unreadable(&error),
+                        }
+                    }
                 }
                 Step::Wait(delay) => sleep(*delay).await,
             }

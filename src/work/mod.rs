@@ -4,8 +4,10 @@ pub mod haproxy;
 pub mod ping;
 pub mod run;
 
+use std::borrow::Cow;
+
 use crate::event::{NodeId, Outcome};
-use crate::transport::{BoxFuture, NodeIo, Session};
+use crate::transport::{BoxFuture, Command, NodeIo, Session};
 
 /// A kind of work. One value serves all nodes of a run, so what is equal for all is prepared once.
 pub trait Work: Send + Sync {
@@ -16,4 +18,9 @@ pub trait Work: Send + Sync {
         session: &'a mut dyn Session,
         io: &'a mut NodeIo,
     ) -> BoxFuture<'a, Outcome>;
+
+    /// The work on a node as one command, for who reaches the node by itself; `None` if it takes more than that.
+    fn command(&self, _node: NodeId) -> Option<Cow<'_, Command>> {
+        None
+    }
 }

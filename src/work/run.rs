@@ -1,5 +1,7 @@
 //! Runs a command on each node.
 
+use std::borrow::Cow;
+
 use super::Work;
 use crate::event::{NodeId, Outcome};
 use crate::transport::{BoxFuture, Command, NodeIo, Session};
@@ -19,5 +21,9 @@ impl Work for Run {
         io: &'a mut NodeIo,
     ) -> BoxFuture<'a, Outcome> {
         session.exec(&self.command, io)
+    }
+
+    fn command(&self, _node: NodeId) -> Option<Cow<'_, Command>> {
+        Some(Cow::Borrowed(&self.command))
     }
 }

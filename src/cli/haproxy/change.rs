@@ -266,9 +266,8 @@ impl Steps<'_> {
                 .map(|deadline| deadline.saturating_duration_since(Instant::now())),
         };
         let means = Means {
-            transport: self.hands.transport,
-            work,
             pool: (plan.nodes.len() <= KEPT).then_some(&self.pool),
+            ..Means::new(self.hands.transport, work)
         };
         let mut collect = Collect {
             took: &mut self.took,
@@ -280,7 +279,7 @@ impl Steps<'_> {
             note: &mut *self.hands.note,
         };
         let summary = match phase {
-            Phase::Reading => dispatch(&plan, means, self.hands.stops, &mut collect).await,
+            Phase::Reading => dispatch(&plan, means, &mut *self.hands.stops, &mut collect).await,
             // What was begun is finished: the first Ctrl-C only keeps further nodes from being begun.
             Phase::Writing(_) | Phase::Restoring => {
                 let (sender, mut softened) = mpsc::channel(8);

@@ -76,7 +76,7 @@ async fn input_is_fed_and_closed_or_empty() {
     let local = fleet();
     let big = Bytes::from(vec![b'x'; 300_000]);
     let fed = Command {
-        stdin: Some(big.clone()),
+        stdin: Some(big.clone().into()),
         ..command("cat")
     };
     let (out, _, outcome) = exec(&local, "n1", fed).await;
@@ -85,7 +85,7 @@ async fn input_is_fed_and_closed_or_empty() {
     let (out, _, _) = exec(&local, "n1", command("cat; echo end")).await;
     assert_eq!(out, "end\n");
     let unread = Command {
-        stdin: Some(big),
+        stdin: Some(big.into()),
         ..command("exec true")
     };
     assert_eq!(exec(&local, "n1", unread).await.2, Outcome::OK);

@@ -1,10 +1,10 @@
 //! What is done on a connection: commands, and the end.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::time::{Instant, sleep_until};
@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::connect::Connection;
 use super::{Shared, errors, open};
 use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+use crate::transport::input::{self, Input, Reader};
 use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
 
 /// How long a command may take to end after each signal.
@@ -71,8 +72,9 @@ impl Connection {
     }
 
     async fn serve(&self, channel: Channel<Msg>, command: &Command, io: &mut NodeIo) -> Outcome {
-        let (mut output, input) = channel.split();
-        let mut feeding = std::pin::pin!(feed(&input, command.stdin.clone()));
+        let (mut output, sender) = channel.split();
+        let stdin = command.stdin.as_ref().map(Input::reader);
+        let mut feeding = std::pin::pin!(feed(&sender, stdin));
         let mut fed = false;
         let mut ended = None;
         let mut stopping = Stopping::default();
@@ -84,18 +86,22 @@ impl Connection {
                     match step {
                         Step::Signal(signal) => {
                             // What sshd refuses (signals to root's sessions) it refuses in silence.
-                            let _ = input.signal(signal).await;
+                            let _ = sender.signal(signal).await;
                             continue;
                         }
                         Step::GiveUp => {
-                            let _ = input.close().await;
+                            let _ = sender.close().await;
                             return ended.unwrap_or_else(|| stopped(command));
                         }
                     }
                 }
                 message = output.wait() => message,
-                () = &mut feeding, if !fed => {
+                done = &mut feeding, if !fed => {
                     fed = true;
+                    if let Err(error) = done {
+                        let _ = sender.close().await;
+                        return input::unreadable(&error);
+                    }
                     continue;
                 }
             };
@@ -116,7 +122,7 @@ impl Connection {
                 }
                 // The only request with an answer is the one to run the command.
                 Some(ChannelMsg::Failure) => {
-                    let _ = input.close().await;
+                    let _ = sender.close().await;
                     return Outcome::failed(
                         ErrorCode::ExecRefused,
                         "server refuses to run commands",
@@ -138,14 +144,21 @@ impl Connection {
     }
 }
 
-/// Hands the input over and closes it. Ends early when the command no longer listens.
-async fn feed(input: &ChannelWriteHalf<Msg>, stdin: Option<Bytes>) {
-    if let Some(stdin) = stdin
-        && input.data_bytes(stdin).await.is_err()
-    {
-        return;
+/// Hands the input over and closes it. Ends early when the command no longer listens; the error is the input's own.
+async fn feed(channel: &ChannelWriteHalf<Msg>, stdin: Option<Reader>) -> io::Result<()> {
+    if let Some(mut stdin) = stdin {
+        loop {
+            let data = stdin.next().await?;
+            if data.is_empty() {
+                break;
+            }
+            if channel.data_bytes(data).await.is_err() {
+                return Ok(());
+            }
+        }
     }
-    let _ = input.eof().await;
+    let _ = channel.eof().await;
+    Ok(())
 }
 
 /// The levels of stopping, one step at a time.

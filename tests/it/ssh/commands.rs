@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use hapsh::event::{ErrorCode, Failure, Outcome};
 use hapsh::transport::ssh::Via;
 use hapsh::transport::{Command, Endpoint, Session};
@@ -25,7 +24,7 @@ fn commands_have_output_input_and_a_status() {
         // More than a window in both directions, and the input is closed behind it.
         let input: Vec<u8> = (0..3_000_000u32).map(|n| b'a' + (n % 26) as u8).collect();
         let command = Command {
-            stdin: Some(Bytes::from(input.clone())),
+            stdin: Some(input.clone().into()),
             ..sh("cat; echo done >&2")
         };
         let ran = exec(session.as_mut(), &command).await;
@@ -48,7 +47,7 @@ fn commands_have_output_input_and_a_status() {
 
         // A command that does not read its input.
         let command = Command {
-            stdin: Some(Bytes::from(input)),
+            stdin: Some(input.into()),
             ..sh("exit 3")
         };
         let ran = exec(session.as_mut(), &command).await;

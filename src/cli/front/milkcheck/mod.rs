@@ -20,7 +20,8 @@ use crate::cli::targets::resolver;
 use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf, Report};
 use crate::config::services::{self, Loaded};
-use crate::exec::services::{Requests, ServiceMeans, ServicesEnd, run_services};
+use crate::exec::Requests;
+use crate::exec::services::{ServiceMeans, ServicesEnd, run_services};
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
 use crate::report::ServiceReporter;
@@ -593,7 +594,7 @@ fn run_to_end(
         let mut enter = Enter::listen();
         let requests = Requests {
             stops: &mut signals.stops,
-            questions: &mut enter.pressed,
+            questions: Some(&mut enter.pressed),
         };
         let end = run_services(graph, walk, means, requests, reporter).await;
         Ok((end, signals.first()))

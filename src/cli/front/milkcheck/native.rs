@@ -131,11 +131,7 @@ impl Natives {
         let mut status = Status::new(names, job.sockets.clone(), job.selectors.clone());
         status.only_bad = job.task.bad || job.task.servers.is_empty();
         status.may_miss = true;
-        let means = Means {
-            transport: act.transport,
-            work: &status,
-            pool: None,
-        };
+        let means = Means::new(act.transport, &status);
         let summary = dispatch(act.plan, means, act.stops, act.log).await;
         let reached = summary
             .outcomes
