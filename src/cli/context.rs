@@ -24,7 +24,7 @@ use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
 use crate::terminal::signals::Signals;
 use crate::transport::Transport;
-use crate::transport::launch::Launcher;
+use crate::transport::launch::{LaunchedOnly, Launcher};
 use crate::transport::local::Local;
 use crate::work::Work;
 use crate::work::haproxy::Sockets;
@@ -219,11 +219,12 @@ impl<'a> Context<'a> {
             None
         };
         let transport = self.transport(&plan.nodes, &nodes.to_string())?;
+        let launcher = self.launcher()?;
         Ok(Fleet {
             nodes,
             plan,
             transport,
-            launcher: None,
+            launcher,
             engine,
             lab,
         })
@@ -463,15 +464,30 @@ impl<'a> Context<'a> {
         nodes: &[NodeName],
         folded: &str,
     ) -> Result<Box<dyn Transport>, CliError> {
-        let worker = match self.reach.worker {
-            Some(worker) => worker,
-            None => self.config()?.values.worker.unwrap_or(Worker::Native),
-        };
-        match worker {
+        match self.worker()? {
             Worker::Exec => Ok(Box::new(Local::new(nodes, folded.to_owned()))),
             Worker::Ssh => super::reach::openssh(self),
             Worker::Native => super::reach::native(self),
+            Worker::Rsh => super::reach::rsh(self),
+            Worker::Pdsh => Ok(Box::new(LaunchedOnly("pdsh"))),
+            Worker::Slurm => Ok(Box::new(LaunchedOnly("slurm"))),
         }
+    }
+
+    /// Who reaches nodes by itself.
+    fn launcher(&mut self) -> Result<Option<Box<dyn Launcher>>, CliError> {
+        Ok(match self.worker()? {
+            Worker::Pdsh => Some(super::reach::pdsh(self)?),
+            Worker::Slurm => Some(super::reach::slurm(self)?),
+            Worker::Exec | Worker::Ssh | Worker::Native | Worker::Rsh => None,
+        })
+    }
+
+    fn worker(&mut self) -> Result<Worker, CliError> {
+        Ok(match self.reach.worker {
+            Some(worker) => worker,
+            None => self.config()?.values.worker.unwrap_or(Worker::Native),
+        })
     }
 
     /// A file's text, or standard input's for `-`.

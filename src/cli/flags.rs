@@ -65,7 +65,7 @@ pub struct Reach {
     /// Log in as this user
     #[arg(short = 'l', long, value_name = "USER", global = true)]
     pub user: Option<String>,
-    /// An option as in ssh_config, such as -o Port=2222
+    /// An option as in ssh_config, such as -o Port=2222; with -R slurm one of srun, such as -o partition=long
     #[arg(
         short = 'o',
         long = "ssh-option",

@@ -7,9 +7,50 @@ use super::context::Context;
 use super::error::CliError;
 use crate::terminal::ask::Person;
 use crate::transport::Transport;
+use crate::transport::launch::Launcher;
 use crate::transport::openssh::OpenSsh;
+use crate::transport::pdsh::Pdsh;
+use crate::transport::rsh::Rsh;
+use crate::transport::slurm::Slurm;
 use crate::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use crate::transport::ssh::{Native, Settings, Via};
+
+/// rsh, whose options are of another kind than those of `-o`.
+pub(super) fn rsh(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {
+    let user = user(context)?;
+    Ok(Box::new(Rsh {
+        user,
+        ..Rsh::default()
+    }))
+}
+
+/// pdsh, with the rcmd module of its own configuration.
+pub(super) fn pdsh(context: &mut Context<'_>) -> Result<Box<dyn Launcher>, CliError> {
+    let user = user(context)?;
+    Ok(Box::new(Pdsh {
+        user,
+        ..Pdsh::default()
+    }))
+}
+
+/// Slurm's `srun`; `-o KEY=VALUE` is its `--KEY=VALUE`.
+pub(super) fn slurm(context: &mut Context<'_>) -> Result<Box<dyn Launcher>, CliError> {
+    if context.reach.user.is_some() {
+        return Err(CliError::usage(
+            "-l does not go with -R slurm, which runs as who asks for it",
+        ));
+    }
+    let options = &context.reach.ssh_option;
+    Ok(Box::new(Slurm {
+        options: options.iter().map(|option| format!("--{option}")).collect(),
+        ..Slurm::default()
+    }))
+}
+
+fn user(context: &mut Context<'_>) -> Result<Option<String>, CliError> {
+    let asked = context.reach.user.clone();
+    Ok(asked.or(context.config()?.values.user.clone()))
+}
 
 /// The system's `ssh`.
 pub(super) fn openssh(context: &mut Context<'_>) -> Result<Box<dyn Transport>, CliError> {

@@ -219,6 +219,12 @@ choices! {
         Ssh,
         /// A command here for each node.
         Exec,
+        /// rsh, or what stands for it.
+        Rsh,
+        /// One pdsh for all nodes.
+        Pdsh,
+        /// One srun of Slurm's for all nodes.
+        Slurm,
     }
     /// Whether changes are written down.
     Audit {

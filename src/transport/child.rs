@@ -168,7 +168,7 @@ pub(super) async fn run(
 }
 
 /// Hands the input over and closes it. Ends early when the program no longer listens; the error is the input's own.
-async fn feed(input: Option<ChildStdin>, stdin: Option<Reader>) -> io::Result<()> {
+pub(super) async fn feed(input: Option<ChildStdin>, stdin: Option<Reader>) -> io::Result<()> {
     if let (Some(mut input), Some(mut stdin)) = (input, stdin) {
         loop {
             let data = stdin.next().await?;

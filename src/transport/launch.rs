@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use super::{BoxFuture, Command};
-use crate::event::{Event, NodeId, Outcome, Stop, Stream};
-use crate::plan::Plan;
+use super::{BoxFuture, Command, Session, Transport};
+use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream};
+use crate::plan::{Limits, NodeName, Plan};
 
 /// Runs commands on nodes that it reaches by itself.
 pub trait Launcher: Send + Sync + Debug {
@@ -41,6 +41,24 @@ impl Debug for Launch<'_> {
         f.debug_struct("Launch")
             .field("nodes", &self.nodes)
             .finish_non_exhaustive()
+    }
+}
+
+/// What stands for the transport where a launcher takes every node: it reaches none by itself.
+#[derive(Debug)]
+pub struct LaunchedOnly(
+    /// The name of the worker, for the message.
+    pub &'static str,
+);
+
+impl Transport for LaunchedOnly {
+    fn connect<'a>(
+        &'a self,
+        _node: &'a NodeName,
+        _limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
+        let text = format!("worker {} runs commands only; use -R native", self.0);
+        Box::pin(async { Err(Failure::new(ErrorCode::ExecRefused, text)) })
     }
 }
 

@@ -9,10 +9,13 @@ pub mod input;
 pub mod launch;
 pub mod local;
 pub mod openssh;
+pub mod pdsh;
 pub mod placeholder;
 mod relay;
+pub mod rsh;
 pub mod shell;
 pub mod sim;
+pub mod slurm;
 pub mod ssh;
 
 use std::fmt::Debug;

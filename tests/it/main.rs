@@ -29,5 +29,7 @@ mod pipe;
 mod services;
 mod shell_init;
 mod signals;
+mod slurm;
 mod ssh;
 mod ssh_config;
+mod workers;

@@ -16,6 +16,7 @@
 mod files;
 mod hash;
 mod process;
+pub(crate) mod slurm;
 mod tests;
 
 use std::collections::BTreeMap;
