@@ -22,8 +22,7 @@ use crate::event::{
 };
 use crate::plan::{Plan, Tolerance};
 use crate::report::Reporter;
-use crate::transport::launch::{FleetIo, Launch, Launcher};
-use crate::transport::{BoxFuture, Transport};
+use crate::transport::{BoxFuture, FleetIo, Launch, Launcher, Transport};
 use crate::work::Work;
 
 use pool::SessionPool;

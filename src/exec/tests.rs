@@ -15,9 +15,8 @@ use super::{Means, dispatch};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::Reporter;
-use crate::transport::launch::{FleetIo, Launch, Launcher};
 use crate::transport::sim::{Script, Sim};
-use crate::transport::{BoxFuture, Command, Transport};
+use crate::transport::{BoxFuture, Command, FleetIo, Launch, Launcher, Transport};
 use crate::work::run::Run;
 
 const SECOND: Duration = Duration::from_secs(1);

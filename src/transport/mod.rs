@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
 use input::Input;
+pub use launch::{FleetIo, Launch, Launcher};
 
 /// A boxed future, as the object-safe traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
