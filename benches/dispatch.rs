@@ -52,6 +52,7 @@ fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
         escape_out: false,
         escape_err: false,
         progress: false,
+        floor: Default::default(),
     };
     report::new(
         &look,

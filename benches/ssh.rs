@@ -230,6 +230,7 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         escape_out: false,
         escape_err: false,
         progress: false,
+        floor: Default::default(),
     };
     let names = Arc::clone(&plan.nodes);
     let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));

@@ -5,6 +5,8 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// An answer to come; `None` when nobody can be asked or the person gave up.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
@@ -26,6 +28,53 @@ pub trait Prompter: Send + Sync + Debug {
 
     /// Says something the person should know, on one line and without a prefix.
     fn warn(&self, message: &str);
+}
+
+/// Who has the terminal. While somebody is asked something nothing is drawn there, and no key counts as a question of
+/// theirs. Clones are the same floor.
+#[derive(Debug, Clone, Default)]
+pub struct Floor(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    questions: AtomicUsize,
+    drawn: AtomicBool,
+}
+
+/// A question has the floor for as long as this lives.
+#[derive(Debug)]
+pub struct Taken(Floor);
+
+impl Floor {
+    /// Takes the floor for a question.
+    #[must_use]
+    pub fn take(&self) -> Taken {
+        self.0.questions.fetch_add(1, Ordering::Relaxed);
+        Taken(self.clone())
+    }
+
+    /// Whether somebody is being asked.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.0.questions.load(Ordering::Relaxed) > 0
+    }
+
+    /// Something that is drawn again and again, such as progress, is now in the terminal's last line, or is gone.
+    pub fn draw(&self, drawn: bool) {
+        self.0.drawn.store(drawn, Ordering::Relaxed);
+    }
+
+    /// Whether the terminal's last line has to be wiped before something else is written. It is so only once.
+    #[must_use]
+    pub fn wipe(&self) -> bool {
+        self.0.drawn.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.0.questions.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Nobody is there: no question has an answer, and warnings are dropped.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 
+use crate::prompt::Floor;
+
 /// Standard output, buffered, and standard error, not.
 ///
 /// Both go straight to the descriptor: the standard library's `Stdout` would flush at each line and
@@ -20,6 +22,8 @@ pub struct Console {
     pub out_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub err_is_terminal: bool,
+    /// Who has the terminal.
+    pub floor: Floor,
 }
 
 impl Console {
@@ -35,6 +39,7 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         Ok(Self {
             told: false,
+            floor: Floor::default(),
             out_is_terminal: out.is_terminal(),
             err_is_terminal: err.is_terminal(),
             out: BufWriter::with_capacity(64 * 1024, duplicate(&out)?),

@@ -15,13 +15,14 @@ use super::rollout::Rollout;
 use super::targets;
 use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
-use crate::exec::Means;
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
+use crate::exec::{Means, Requests};
 use crate::haproxy::select::Selector;
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
+use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
 use crate::transport::Transport;
 use crate::transport::launch::{LaunchedOnly, Launcher};
@@ -324,10 +325,15 @@ impl<'a> Context<'a> {
             launcher: fleet.launcher.as_deref(),
             ..Means::new(&*fleet.transport, work)
         };
+        let (floor, listening) = (self.console.floor.clone(), !self.care.stdin);
         let (summary, signal) = fleet.engine.block_on(async |signals| {
-            let stops = &mut signals.stops;
+            let mut enter = listening.then(|| Enter::listen(&floor));
+            let requests = Requests {
+                stops: &mut signals.stops,
+                questions: enter.as_mut().map(|enter| &mut enter.pressed),
+            };
             let summary =
-                dispatch_batches(&fleet.plan, batches, means, stops, &mut *reporter).await;
+                dispatch_batches(&fleet.plan, batches, means, requests, &mut *reporter).await;
             (summary, signals.first())
         })?;
         drop(reporter);
@@ -404,6 +410,7 @@ impl<'a> Context<'a> {
             progress: err
                 && !self.show.quiet
                 && matches!(form, Form::Gathered | Form::Blocks | Form::Lines),
+            floor: self.console.floor.clone(),
         })
     }
 

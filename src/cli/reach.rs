@@ -112,7 +112,7 @@ pub(super) fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, Cl
         .try_clone()
         .map_err(|error| CliError::system(error.to_string()))?;
     let called = context.called.to_owned();
-    let person = Person::new(move |message| {
+    let person = Person::new(context.console.floor.clone(), move |message| {
         // Nothing can be done if that fails.
         let _ = writeln!(&err, "{called}: warning: {message}");
     });

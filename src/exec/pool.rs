@@ -2,14 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::event::NodeId;
+use tokio::time::Instant;
+
+use crate::plan::NodeName;
 use crate::transport::Session;
 
+/// A session and when it was last used.
+type Idle = HashMap<NodeName, (Box<dyn Session>, Instant)>;
+
 /// The sessions that are open and idle.
-#[derive(Default)]
 pub struct SessionPool {
-    idle: Mutex<HashMap<NodeId, Box<dyn Session>>>,
+    idle: Mutex<Idle>,
+    most: usize,
+}
+
+impl Default for SessionPool {
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
 }
 
 impl std::fmt::Debug for SessionPool {
@@ -19,25 +31,45 @@ impl std::fmt::Debug for SessionPool {
 }
 
 impl SessionPool {
-    /// The node's idle session, if there is one.
-    pub(super) fn take(&self, node: NodeId) -> Option<Box<dyn Session>> {
-        self.lock().remove(&node)
+    /// A pool for so many sessions; those beyond are closed.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            idle: Mutex::default(),
+            most,
+        }
     }
 
-    /// Keeps a session that still works.
-    pub(super) fn keep(&self, node: NodeId, session: Box<dyn Session>) {
-        self.lock().insert(node, session);
+    /// The node's idle session, if there is one, and for how long it was idle.
+    pub(super) fn take(&self, node: &NodeName) -> Option<(Box<dyn Session>, Duration)> {
+        let (session, since) = self.lock().remove(node)?;
+        Some((session, since.elapsed()))
+    }
+
+    /// Keeps a session that still works, or gives it back when the pool is full.
+    pub(super) fn keep(
+        &self,
+        node: &NodeName,
+        session: Box<dyn Session>,
+    ) -> Option<Box<dyn Session>> {
+        let mut idle = self.lock();
+        if idle.len() >= self.most {
+            return Some(session);
+        }
+        idle.insert(node.clone(), (session, Instant::now()));
+        None
     }
 
     /// Closes all of them.
     pub async fn close(&self) {
         let sessions: Vec<_> = self.lock().drain().collect();
-        for (_, session) in sessions {
-            let _ = tokio::time::timeout(super::worker::CLOSE, session.close()).await;
-        }
+        let goodbyes = sessions
+            .into_iter()
+            .map(|(_, (session, _))| tokio::time::timeout(super::worker::CLOSE, session.close()));
+        futures_util::future::join_all(goodbyes).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Box<dyn Session>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Idle> {
         // A panic elsewhere leaves the map whole: it is changed in single steps.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -62,10 +62,7 @@ impl<'a> Worker<'a> {
         );
         let took = begun.elapsed();
         let kept = match (session, self.means.pool) {
-            (Some(session), Some(pool)) if reusable => {
-                pool.keep(node, session);
-                None
-            }
+            (Some(session), Some(pool)) if reusable => pool.keep(self.plan.name(node), session),
             (session, _) => session,
         };
         let _ = self
@@ -82,10 +79,16 @@ impl<'a> Worker<'a> {
     }
 
     async fn connect(&mut self) -> Result<Box<dyn Session>, Failure> {
-        if let Some(session) = self.means.pool.and_then(|pool| pool.take(self.node)) {
-            return Ok(session);
-        }
-        let connecting = connect(self.plan, self.means, self.node);
+        let name = self.plan.name(self.node);
+        let pooled = self.means.pool.and_then(|pool| pool.take(name));
+        let connecting = async {
+            if let Some((mut session, idle)) = pooled
+                && session.answers(idle).await
+            {
+                return Ok(session);
+            }
+            connect(self.plan, self.means, self.node).await
+        };
         tokio::select! {
             biased;
             () = self.io.stopped(Stop::Terminate) => {

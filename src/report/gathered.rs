@@ -71,6 +71,10 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
         self.notes.stopping(level, pending)
     }
 
+    fn asked(&mut self, running: &[NodeId], waiting: &[NodeId]) -> io::Result<()> {
+        self.notes.asked(running, waiting)
+    }
+
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         for group in self.said.groups() {
             show(&mut self.out, &group, self.labels, &self.notes.names)?;

@@ -82,6 +82,10 @@ impl<W: Write, E: Write> Reporter for Lines<W, E> {
         self.notes.stopping(level, pending)
     }
 
+    fn asked(&mut self, running: &[NodeId], waiting: &[NodeId]) -> io::Result<()> {
+        self.notes.asked(running, waiting)
+    }
+
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.out.writer.flush()?;
         self.notes.ending(summary)

@@ -11,6 +11,7 @@ use super::Reporter;
 use super::notes::fold;
 use crate::event::{Event, NodeId, Outcome, Stop, Summary};
 use crate::plan::NodeName;
+use crate::prompt::Floor;
 
 /// A run that is over sooner shows no progress.
 const SILENT_FOR: Duration = Duration::from_millis(400);
@@ -25,6 +26,7 @@ pub struct Live<'a> {
     inner: Box<dyn Reporter + 'a>,
     names: Arc<[NodeName]>,
     bar: ProgressBar,
+    floor: Floor,
     begun: Instant,
     running: Vec<NodeId>,
     done: usize,
@@ -41,7 +43,7 @@ impl std::fmt::Debug for Live<'_> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>) -> Self {
+    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>, floor: Floor) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
             bar.set_style(style);
@@ -50,6 +52,7 @@ impl<'a> Live<'a> {
             inner,
             names,
             bar,
+            floor,
             begun: Instant::now(),
             running: Vec::new(),
             done: 0,
@@ -60,7 +63,8 @@ impl<'a> Live<'a> {
 
     /// Takes the line off the screen while something else is written.
     fn aside(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) -> io::Result<()> {
-        if self.shown {
+        // A question has wiped the line off already, and stands there now.
+        if self.shown && !self.floor.is_taken() {
             let inner = &mut self.inner;
             self.bar.suspend(|| write(&mut **inner))
         } else {
@@ -96,10 +100,11 @@ impl Reporter for Live<'_> {
     }
 
     fn redraw(&mut self) -> io::Result<()> {
-        if self.begun.elapsed() < SILENT_FOR {
+        if self.begun.elapsed() < SILENT_FOR || self.floor.is_taken() {
             return Ok(());
         }
         self.shown = true;
+        self.floor.draw(true);
         let pending = match self.running.len() {
             0 => String::new(),
             few if few <= NAMED => format!(
@@ -124,6 +129,7 @@ impl Reporter for Live<'_> {
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.bar.finish_and_clear();
+        self.floor.draw(false);
         self.inner.finish(summary)
     }
 }

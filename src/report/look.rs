@@ -1,5 +1,7 @@
 //! How a run is shown: resolved from options, configuration and the terminal's facts.
 
+use crate::prompt::Floor;
+
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -42,4 +44,6 @@ pub struct Look {
     pub escape_err: bool,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+    /// Who has the terminal that progress is shown on.
+    pub floor: Floor,
 }

@@ -135,7 +135,7 @@ pub fn new<'a>(
         }),
     };
     if look.progress {
-        Box::new(live::Live::new(reporter, shown))
+        Box::new(live::Live::new(reporter, shown, look.floor.clone()))
     } else {
         reporter
     }

@@ -78,6 +78,20 @@ impl<E: Write> Notes<E> {
         }
     }
 
+    /// Which nodes are at work and which wait for their turn.
+    pub(super) fn asked(&mut self, running: &[NodeId], waiting: &[NodeId]) -> io::Result<()> {
+        let of = |what: &str, nodes: &[NodeId]| {
+            let folded = fold(&self.names, nodes.iter().copied());
+            (!nodes.is_empty()).then(|| format!("{what} ({}): {folded}", nodes.len()))
+        };
+        let parts = [of("at work", running), of("waiting", waiting)];
+        let said = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if said.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.err.writer, "{}: {said}", self.program)
+    }
+
     fn trouble(&self, outcome: &Outcome) -> Option<String> {
         match outcome {
             Outcome::Exited { status: 0 } => None,

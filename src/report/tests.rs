@@ -9,6 +9,7 @@ use super::{Form, Look, json, new};
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::Gather;
 use crate::plan::NodeName;
+use crate::prompt::Floor;
 
 fn look(form: Form) -> Look {
     Look {
@@ -22,6 +23,7 @@ fn look(form: Form) -> Look {
         escape_out: false,
         escape_err: false,
         progress: false,
+        floor: Floor::default(),
     }
 }
 

@@ -10,13 +10,23 @@ use rustix::fs::{Mode, OFlags};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::unix::AsyncFd;
 
-use crate::prompt::{Answer, Echo, Prompter};
+use crate::prompt::{Answer, Echo, Floor, Prompter};
 
 /// Longer answers are refused; no terminal sends more in one line.
 const LONGEST: usize = 4096;
 
+/// Empties the line the cursor is in.
+const WIPE: &[u8] = b"\r\x1b[K";
+
+/// The terminal, by a file description of our own: others do not find theirs non-blocking.
+pub(super) fn open_terminal() -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/dev/tty", flags, Mode::empty())?)
+}
+
 /// The person at the terminal.
 pub struct Person {
+    floor: Floor,
     warn: Box<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -27,10 +37,11 @@ impl fmt::Debug for Person {
 }
 
 impl Person {
-    /// Asks on the terminal; warnings go to `warn`, one line each.
+    /// Asks on the terminal, having taken the floor; warnings go to `warn`, one line each.
     #[must_use]
-    pub fn new(warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn new(floor: Floor, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
+            floor,
             warn: Box::new(warn),
         }
     }
@@ -39,9 +50,11 @@ impl Person {
 impl Prompter for Person {
     fn ask<'a>(&'a self, prompt: &'a str, echo: Echo) -> Answer<'a> {
         Box::pin(async move {
-            // A file description of our own: others do not find theirs non-blocking.
-            let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+            let terminal = open_terminal().ok()?;
+            let _floor = self.floor.take();
+            if self.floor.wipe() {
+                let _ = rustix::io::write(&terminal, WIPE);
+            }
             ask_on(terminal, prompt, echo).await.ok()?
         })
     }

@@ -1,54 +1,87 @@
 //! The Enter key while something runs: a question what is going on.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::ioctl_fionread;
 use rustix::process::getpgrp;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{isatty, tcgetpgrp};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-/// How long the listener may outlive who listens.
-const LINGER: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 200_000_000,
-};
+use super::ask::open_terminal;
+use crate::prompt::Floor;
 
 /// Listens to the Enter key for as long as it lives.
 #[derive(Debug)]
 pub struct Enter {
-    /// One message for each line that was entered.
+    /// One message for each time it was pressed.
     pub pressed: mpsc::Receiver<()>,
+    _listener: JoinSet<()>,
 }
 
 impl Enter {
     /// Starts to listen if standard input and output are the terminal in whose foreground we run; says
-    /// nothing otherwise.
+    /// nothing otherwise, and nothing while somebody else has the floor. Needs a runtime.
     #[must_use]
-    pub fn listen() -> Self {
+    pub fn listen(floor: &Floor) -> Self {
         let (sender, pressed) = mpsc::channel(1);
-        let is_foreground = isatty(stdin())
-            && isatty(stdout())
-            && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp());
-        if is_foreground {
-            // A terminal cannot be read without blocking: whoever shares it would be affected.
-            std::thread::spawn(move || tell_lines(&sender));
+        let mut listener = JoinSet::new();
+        if is_ours()
+            && let Ok(terminal) = open_terminal()
+            && let Ok(terminal) = adopt(terminal)
+        {
+            let floor = floor.clone();
+            listener.spawn(async move {
+                // An error means that there is no terminal any more.
+                let _ = listen(&terminal, &floor, &sender).await;
+            });
         }
-        Self { pressed }
+        Self {
+            pressed,
+            _listener: listener,
+        }
     }
 }
 
-fn tell_lines(sender: &mpsc::Sender<()>) {
-    let mut line = [0; 256];
-    while !sender.is_closed() {
-        let mut wait = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
-        match poll(&mut wait, Some(&LINGER)) {
-            Ok(0) => continue,
-            Ok(_) => {}
-            Err(_) => return,
-        }
-        match rustix::io::read(stdin(), &mut line) {
-            Ok(0) | Err(_) => return,
+/// Whether standard input and output are a terminal, and we run in its foreground.
+#[must_use]
+pub fn is_ours() -> bool {
+    isatty(stdin()) && isatty(stdout()) && is_foreground()
+}
+
+/// Whether we run in the foreground of the terminal that standard input is.
+#[must_use]
+pub fn is_foreground() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe, asking for what an OwnedFd keeps anyway"
+)]
+fn adopt(terminal: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(terminal, Interest::READABLE)
+}
+
+async fn listen(
+    terminal: &AsyncFd<OwnedFd>,
+    floor: &Floor,
+    sender: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    loop {
+        let mut ready = terminal.readable().await?;
+        // What is longer than an empty line was typed for whoever reads next, and stays there for them.
+        let is_empty_line = ioctl_fionread(terminal.get_ref())? == 1;
+        if is_empty_line && !floor.is_taken() && is_foreground() {
+            let mut line = [0];
+            rustix::io::read(terminal.get_ref(), &mut line)?;
             // A question that waits already is the same question.
-            Ok(_) => drop(sender.try_send(())),
+            let _ = sender.try_send(());
         }
+        ready.clear_ready();
     }
 }

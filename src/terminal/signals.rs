@@ -16,6 +16,7 @@ pub struct Signals {
     /// What the signals ask for, one level per signal.
     pub stops: mpsc::Receiver<Stop>,
     first: Arc<AtomicU8>,
+    leave: Arc<AtomicU8>,
     _listeners: JoinSet<()>,
 }
 
@@ -27,6 +28,7 @@ impl Signals {
     pub fn listen() -> io::Result<Self> {
         let (sender, stops) = mpsc::channel(8);
         let first = Arc::new(AtomicU8::new(0));
+        let leave = Arc::new(AtomicU8::new(0));
         let mut listeners = JoinSet::new();
         for kind in [
             SignalKind::interrupt(),
@@ -35,12 +37,14 @@ impl Signals {
         ] {
             let mut arrivals = signal(kind)?;
             let (sender, first) = (sender.clone(), Arc::clone(&first));
+            let leave = (kind != SignalKind::interrupt()).then(|| Arc::clone(&leave));
             listeners.spawn(async move {
                 while arrivals.recv().await.is_some() {
                     let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
-                    let again = first
-                        .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
-                        .is_err();
+                    let again = !set(&first, number);
+                    if let Some(leave) = &leave {
+                        set(leave, number);
+                    }
                     let level = if again { Stop::Kill } else { Stop::Terminate };
                     if sender.send(level).await.is_err() {
                         return;
@@ -51,6 +55,7 @@ impl Signals {
         Ok(Self {
             stops,
             first,
+            leave,
             _listeners: listeners,
         })
     }
@@ -58,6 +63,28 @@ impl Signals {
     /// The number of the first signal that came.
     #[must_use]
     pub fn first(&self) -> Option<u8> {
-        Some(self.first.load(Ordering::Relaxed)).filter(|number| *number != 0)
+        read(&self.first)
     }
+
+    /// The number of the first signal that came and was more than an interrupt.
+    #[must_use]
+    pub fn leave(&self) -> Option<u8> {
+        read(&self.leave)
+    }
+
+    /// What came so far is dealt with: the next signal is a first one again.
+    pub fn forget(&mut self) {
+        while self.stops.try_recv().is_ok() {}
+        self.first.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Sets a number unless one is there; whether it did.
+fn set(to: &AtomicU8, number: u8) -> bool {
+    to.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
+        .is_ok()
+}
+
+fn read(from: &AtomicU8) -> Option<u8> {
+    Some(from.load(Ordering::Relaxed)).filter(|number| *number != 0)
 }

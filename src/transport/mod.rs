@@ -21,6 +21,7 @@ pub mod ssh;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -66,6 +67,12 @@ pub trait Session: Send {
         &'a mut self,
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>>;
+
+    /// Whether the node is still there, asked of a session that was idle for so long. What was not asked for long may
+    /// take its time to answer, but not without end.
+    fn answers(&mut self, _idle: Duration) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
 
     /// Says goodbye. Dropping the session instead is allowed and leaves nothing behind either.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;

@@ -42,6 +42,11 @@ impl LabProcess {
         self.ready["ssh_config"].as_str().unwrap()
     }
 
+    /// The file of the key that is let in.
+    pub(crate) fn identity(&self) -> &str {
+        self.ready["identity"].as_str().unwrap()
+    }
+
     /// Asks it to end and says how it did.
     pub(crate) fn end(&mut self) -> Option<i32> {
         let pid = Pid::from_child(&self.child);

@@ -20,7 +20,7 @@ const TABLE: &[(&str, &str)] = &[
     ("transport", "core prompt"),
     ("groups", "core"),
     ("config", "core"),
-    ("report", "core"),
+    ("report", "core prompt"),
     ("terminal", "core prompt"),
     ("prompt", "core"),
     // 3. engine

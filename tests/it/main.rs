@@ -16,6 +16,7 @@ mod embedded_lab;
 mod emulator;
 mod fleet;
 mod golden;
+mod interactive;
 mod known_hosts;
 mod layers;
 mod links;

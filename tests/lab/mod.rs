@@ -17,6 +17,7 @@ mod files;
 mod hash;
 mod process;
 pub(crate) mod slurm;
+mod terminal;
 mod tests;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use rustix::process::Signal;
 pub(crate) use hash::{Hash, Ran};
 pub(crate) use process::find_program;
 use process::{Daemon, until};
+pub(crate) use terminal::Terminal;
 
 /// How a server behind the load balancers answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::Connection;
 use super::{Shared, errors, open};
@@ -17,6 +17,12 @@ use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
 
 /// How long a command may take to end after each signal.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// A connection that was used so shortly ago is taken to be there: asking costs a round trip.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// How long the other side may take to say that it is there.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A session on a node.
 #[derive(Debug)]
@@ -40,6 +46,17 @@ impl Session for NodeSession {
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
         Box::pin(open::open(&self.shared, &self.connection, endpoint))
+    }
+
+    fn answers(&mut self, idle: Duration) -> BoxFuture<'_, bool> {
+        let handle = &self.connection.handle;
+        Box::pin(async move {
+            if handle.is_closed() || idle < FRESH {
+                return !handle.is_closed();
+            }
+            let answered = timeout(ANSWER, handle.send_ping()).await;
+            matches!(answered, Ok(Ok(()))) && !handle.is_closed()
+        })
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

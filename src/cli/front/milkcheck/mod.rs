@@ -24,6 +24,7 @@ use crate::exec::Requests;
 use crate::exec::services::{ServiceMeans, ServicesEnd, run_services};
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
+use crate::prompt::Floor;
 use crate::report::ServiceReporter;
 use crate::report::services::{
     GraphView, ServiceJson, ServiceLive, ServiceLook, ServiceText, SummaryReport,
@@ -383,6 +384,7 @@ impl Front<'_> {
             scratch: &scratch,
         };
         let look = self.look(options.report.unwrap_or(conf.report), direction);
+        let floor = self.console.floor.clone();
         let (out, err) = (&mut self.console.out, &mut self.console.err);
         let mut reporter: Box<dyn ServiceReporter> = if options.json {
             Box::new(ServiceJson::new(graph, out, SystemTime::now))
@@ -394,7 +396,7 @@ impl Front<'_> {
                 Box::new(text)
             }
         };
-        let (end, signal) = run_to_end(graph, &mut walk, &means, &mut *reporter)?;
+        let (end, signal) = run_to_end(graph, &mut walk, &means, &mut *reporter, &floor)?;
         drop(reporter);
         match end {
             ServicesEnd::Over => {
@@ -583,6 +585,7 @@ fn run_to_end(
     walk: &mut Walk<'_>,
     means: &ServiceMeans<'_>,
     reporter: &mut dyn ServiceReporter,
+    floor: &Floor,
 ) -> Result<(ServicesEnd, Option<u8>), Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -591,7 +594,7 @@ fn run_to_end(
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()
             .map_err(|error| Trouble::System(format!("cannot listen to signals: {error}")))?;
-        let mut enter = Enter::listen();
+        let mut enter = Enter::listen(floor);
         let requests = Requests {
             stops: &mut signals.stops,
             questions: Some(&mut enter.pressed),
