@@ -9,9 +9,10 @@ pub struct Ini {
     sections: Vec<Section>,
     /// Options of `[DEFAULT]`, which every section has.
     defaults: Options,
+    keeps_case: bool,
 }
 
-/// Option names in lower case, and their values.
+/// Option names, in lower case unless case is kept, and their values.
 type Options = Vec<(String, String)>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +62,21 @@ enum Current {
 }
 
 impl Ini {
+    /// No files yet; the names of options will stay as they are written.
+    #[must_use]
+    pub fn keeping_case() -> Self {
+        Self {
+            keeps_case: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds what a file says. `file` is its name in messages.
     ///
     /// # Errors
     /// The first thing that is wrong with the text; nothing is added then.
     pub fn merge(&mut self, file: &str, text: &str) -> Result<(), IniError> {
-        let read = Self::read(file, text)?;
+        let read = self.read(file, text)?;
         for (name, value) in read.defaults {
             set(&mut self.defaults, name, value);
         }
@@ -100,6 +110,17 @@ impl Ini {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All options of a section with their values, those of `[DEFAULT]` behind its own.
+    pub fn entries<'a>(&'a self, section: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let own = self.sections.iter().find(|s| s.name == section);
+        let own = own.map_or(&[][..], |section| &section.options);
+        let is_own = |name: &str| own.iter().any(|(known, _)| known == name);
+        let defaults = self.defaults.iter().filter(move |(name, _)| !is_own(name));
+        own.iter()
+            .chain(defaults)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The names of all options of a section.
     pub fn options(&self, section: &str) -> impl Iterator<Item = &str> {
         self.sections
@@ -108,8 +129,12 @@ impl Ini {
             .flat_map(|s| s.options.iter().map(|(name, _)| name.as_str()))
     }
 
-    fn read(file: &str, text: &str) -> Result<Self, IniError> {
-        let mut ini = Self::default();
+    fn read(&self, file: &str, text: &str) -> Result<Self, IniError> {
+        let keeps_case = self.keeps_case;
+        let mut ini = Self {
+            keeps_case,
+            ..Self::default()
+        };
         let mut current = None;
         let mut indent = 0;
         let mut in_option = false;
@@ -168,7 +193,11 @@ impl Ini {
             };
             let option = content
                 .split_once(['=', ':'])
-                .map(|(name, value)| (name.trim_end().to_lowercase(), value.trim_start()))
+                .map(|(name, value)| (name.trim_end(), value.trim_start()))
+                .map(|(name, value)| match keeps_case {
+                    true => (name.to_owned(), value),
+                    false => (name.to_lowercase(), value),
+                })
                 .filter(|(name, _)| !name.is_empty());
             let Some((name, value)) = option else {
                 bad.push_str(&format!("\n\t[line {number:2}]: {}", quoted(line)));

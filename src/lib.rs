@@ -4,7 +4,7 @@
 //! `tests/it/layers.rs` says so, and otherwise from layers below it.
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
-//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`haproxy`], [`service`], [`ini`].
+//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -13,12 +13,14 @@
 //! 5. **front**: sees all, is seen by `main` only. [`cli`].
 
 pub mod event;
+pub mod gateway;
 pub mod gather;
 pub mod haproxy;
 pub mod ini;
 pub mod nodeset;
 pub mod plan;
 pub mod service;
+pub mod topology;
 
 pub mod config;
 pub mod groups;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str = "event plan nodeset gather haproxy service ini";
+const CORE: &str = "event plan nodeset gather gateway haproxy service topology ini";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it.
@@ -15,6 +15,8 @@ const TABLE: &[(&str, &str)] = &[
     ("gather", "event plan nodeset"),
     ("haproxy", "event plan nodeset"),
     ("service", "event plan nodeset"),
+    ("gateway", "event plan nodeset"),
+    ("topology", "plan nodeset ini"),
     ("ini", ""),
     // 2. faces
     ("transport", "core prompt"),

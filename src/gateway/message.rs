@@ -1,0 +1,289 @@
+//! The messages themselves.
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+
+/// The first line of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// `gateway`.
+    pub hash: String,
+    /// The version of the messages.
+    pub v: u32,
+    /// The version of the program.
+    pub version: String,
+}
+
+/// What a gateway is asked. Fields that are not known are an error, as each could matter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// Run this; once, and before anything else.
+    Run(Box<Run>),
+    /// Work on these nodes may begin.
+    Begin {
+        /// Folded.
+        nodes: String,
+    },
+    /// The next bytes of an input.
+    Input {
+        /// Which one.
+        input: u32,
+        /// The bytes.
+        #[serde(flatten)]
+        data: Data,
+    },
+    /// An input has ended.
+    InputEnd {
+        /// Which one.
+        input: u32,
+        /// Whether it could not be read to its end.
+        broken: bool,
+    },
+    /// Stop, so hard.
+    Stop {
+        /// How hard.
+        #[serde(with = "level")]
+        level: Stop,
+    },
+}
+
+/// A gateway's share of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The name it has in the topology.
+    pub root: String,
+    /// The routes from there on, as pairs of folded sets.
+    pub routes: Vec<(String, String)>,
+    /// Who runs what, in the order in which they are begun.
+    pub jobs: Vec<Job>,
+    /// How many inputs there are.
+    pub inputs: u32,
+    /// At most so many nodes at one time.
+    pub fanout: usize,
+    /// Limits in seconds.
+    pub connect: Option<f64>,
+    /// For authentication.
+    pub authenticate: Option<f64>,
+    /// Longest silence.
+    pub idle: Option<f64>,
+    /// For the command.
+    pub command: Option<f64>,
+    /// How often a connection is tried again.
+    pub retries: u32,
+    /// How nodes are reached.
+    pub reach: Reach,
+    /// Whether to put the program on gateways below that lack it.
+    pub install: bool,
+}
+
+/// Nodes that run the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Folded.
+    pub nodes: String,
+    /// Text for the remote shell.
+    pub line: String,
+    /// Whether with a terminal.
+    pub pty: bool,
+    /// Which input it reads, if any.
+    pub input: Option<u32>,
+}
+
+/// How a gateway reaches nodes. Where files are, each gateway knows best itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reach {
+    /// By which means.
+    pub worker: Worker,
+    /// Whom to log in as.
+    pub user: Option<String>,
+    /// Options as for `ssh -o`.
+    pub options: Vec<String>,
+    /// Whether the last gateway runs the command itself, with `%h` for the node.
+    pub local: bool,
+}
+
+/// By which means nodes are reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Worker {
+    /// In process.
+    #[default]
+    Native,
+    /// The system's `ssh`.
+    Ssh,
+}
+
+/// What a gateway tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Tell {
+    /// It is these nodes' turn: may they begin?
+    Ready {
+        /// Folded.
+        nodes: String,
+    },
+    /// A stretch of output that nodes will be said to have given.
+    Stretch(Stretch),
+    /// These nodes have given all output up to that place.
+    Output {
+        /// Folded.
+        nodes: String,
+        /// Of which stream.
+        #[serde(with = "stream")]
+        stream: Stream,
+        /// The place: a stretch, and how many bytes of it.
+        at: (u32, u32),
+    },
+    /// These nodes are done.
+    Finished {
+        /// Folded.
+        nodes: String,
+        /// How they ended.
+        #[serde(with = "outcome")]
+        outcome: Outcome,
+    },
+    /// Stretches with smaller numbers are spoken of no more.
+    Forget {
+        /// The first that remains.
+        below: u32,
+    },
+    /// A gateway further down failed.
+    Failed {
+        /// Which.
+        gateway: String,
+        /// Why.
+        message: String,
+    },
+    /// Nodes go to another gateway now, because theirs failed.
+    Rerouting {
+        /// Which gateway failed.
+        gateway: String,
+        /// Folded.
+        nodes: String,
+    },
+    /// Something the user should know.
+    Note {
+        /// In words.
+        message: String,
+    },
+    /// Nothing new.
+    Alive,
+    /// All is said.
+    End,
+}
+
+/// Bytes that follow on others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Its number; the numbers of new ones rise by one from 1.
+    pub id: u32,
+    /// The place it follows on, for a new one; (0, 0) is the start of everything. `None`: more of one that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<(u32, u32)>,
+    /// The bytes.
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// Bytes as text where they are text, else in base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data(pub Bytes);
+
+#[derive(Serialize, Deserialize)]
+enum Written {
+    #[serde(rename = "data")]
+    Text(String),
+    #[serde(rename = "data_b64")]
+    Base64(String),
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => Written::Text(text.to_owned()),
+            Err(_) => Written::Base64(BASE64.encode(&self.0)),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => Ok(Self(text.into())),
+            Written::Base64(text) => BASE64
+                .decode(text.as_bytes())
+                .map(|bytes| Self(bytes.into()))
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// How [`Outcome`] is written.
+mod outcome {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Written {
+        Exited(u8),
+        Killed(String),
+        Failed { code: String, message: String },
+    }
+
+    pub(super) fn serialize<S: Serializer>(outcome: &Outcome, to: S) -> Result<S::Ok, S::Error> {
+        match outcome.clone() {
+            Outcome::Exited { status } => Written::Exited(status),
+            Outcome::Killed { signal } => Written::Killed(signal),
+            Outcome::Failed(Failure { code, message }) => Written::Failed {
+                code: code.as_str().to_owned(),
+                message,
+            },
+        }
+        .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Outcome, D::Error> {
+        Ok(match Written::deserialize(from)? {
+            Written::Exited(status) => Outcome::Exited { status },
+            Written::Killed(signal) => Outcome::Killed { signal },
+            Written::Failed { code, message } => {
+                let mut codes = ErrorCode::ALL.iter().copied();
+                let known = codes.find(|known| known.as_str() == code);
+                let unknown = || serde::de::Error::custom(format!("unknown code `{code}`"));
+                Outcome::failed(known.ok_or_else(unknown)?, message)
+            }
+        })
+    }
+}
+
+/// Writes enums of ours that serde does not know by the names in a table.
+macro_rules! by_name {
+    ($module:ident: $type:ty { $($value:path = $name:literal),* }) => {
+        mod $module {
+            use super::*;
+
+            pub(super) fn serialize<S: Serializer>(value: &$type, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(match value { $($value => $name),* })
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
+                let name = String::deserialize(from)?;
+                match name.as_str() {
+                    $($name => Ok($value),)*
+                    _ => Err(serde::de::Error::unknown_variant(&name, &[$($name),*])),
+                }
+            }
+        }
+    };
+}
+
+by_name! { stream: Stream { Stream::Out = "stdout", Stream::Err = "stderr" } }
+by_name! { level: Stop { Stop::No = "no", Stop::Drain = "drain", Stop::Terminate = "terminate", Stop::Kill = "kill" } }

@@ -1,0 +1,88 @@
+//! What we and a gateway say to each other: JSON, one message a line, in words of our own.
+//!
+//! A gateway is this program, started on a node over SSH. It greets ([`Hello`]); we tell it what to run ([`Ask::Run`]);
+//! before it begins on a node it asks ([`Tell::Ready`]) and waits for [`Ask::Begin`], so that we know at any time what
+//! cannot have been begun and may be given to another gateway. What nodes say is sent once for all that say the same:
+//! [`merge`] takes it apart there, [`replay`] puts it together here. Neither side trusts the other: lines have a greatest
+//! length, and whatever does not fit is an error in words.
+
+pub mod merge;
+pub mod message;
+pub mod replay;
+
+pub use message::{Ask, Hello, Job, Reach, Run, Stretch, Tell, Worker};
+
+use crate::nodeset::{NoGroups, NodeSet, eval_words};
+
+/// The version of the messages. Both sides must have the same.
+pub const VERSION: u32 = 1;
+
+/// The longest line of a gateway.
+pub const LONGEST_TELL: usize = 1024 * 1024;
+
+/// The longest line to a gateway: its share of the nodes with their commands is in one.
+pub const LONGEST_ASK: usize = 64 * 1024 * 1024;
+
+/// After so long without anything else to say, a gateway says that it is alive.
+pub const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Reads a folded set of at most so many nodes.
+///
+/// # Errors
+/// When it is no node set, or has more nodes: it is not expanded then.
+pub fn nodes(text: &str, most: usize) -> Result<NodeSet, String> {
+    let set = eval_words(text, &NoGroups).map_err(|error| error.to_string())?;
+    if set.len() > most {
+        return Err(format!("{} nodes where at most {most} may be", set.len()));
+    }
+    Ok(set)
+}
+
+/// Takes whole lines out of a stream that comes in pieces.
+#[derive(Debug)]
+pub struct Lines {
+    longest: usize,
+    held: Vec<u8>,
+    /// So much of what is held has no end of a line.
+    seen: usize,
+}
+
+impl Lines {
+    /// For lines of at most so many bytes.
+    #[must_use]
+    pub fn new(longest: usize) -> Self {
+        Self {
+            longest,
+            held: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    /// More of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// The next line without its end, if it is there.
+    ///
+    /// # Errors
+    /// When it is longer than lines may be.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let end = memchr::memchr(b'\n', &self.held[self.seen..]).map(|end| end + self.seen);
+        if end.unwrap_or(self.held.len()) > self.longest {
+            return Err(format!("a line of more than {} bytes", self.longest));
+        }
+        let Some(end) = end else {
+            self.seen = self.held.len();
+            return Ok(None);
+        };
+        self.seen = 0;
+        let rest = self.held.split_off(end + 1);
+        let mut line = std::mem::replace(&mut self.held, rest);
+        line.pop();
+        Ok(Some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests;
