@@ -13,6 +13,7 @@ use super::exit::{Statuses, code};
 use super::flags::{Care, Reach, Show, Targets};
 use super::rollout::Rollout;
 use super::targets;
+use super::tree::{self, Spoken, Wording};
 use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
@@ -24,6 +25,7 @@ use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look};
 use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
+use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
 use crate::transport::launch::{LaunchedOnly, Launcher};
 use crate::transport::local::Local;
@@ -219,8 +221,12 @@ impl<'a> Context<'a> {
         } else {
             None
         };
-        let transport = self.transport(&plan.nodes, &nodes.to_string())?;
-        let launcher = self.launcher()?;
+        let transport: Arc<dyn Transport> = self.transport(&plan.nodes, &nodes.to_string())?.into();
+        let launcher = match self.launcher()? {
+            None => self.gateways(&transport)?,
+            launcher => launcher,
+        };
+        let transport = Box::new(transport);
         Ok(Fleet {
             nodes,
             plan,
@@ -488,6 +494,72 @@ impl<'a> Context<'a> {
             Worker::Slurm => Some(super::reach::slurm(self)?),
             Worker::Exec | Worker::Ssh | Worker::Native | Worker::Rsh => None,
         })
+    }
+
+    /// The gateways that lead to some of the nodes.
+    fn gateways(
+        &mut self,
+        transport: &Arc<dyn Transport>,
+    ) -> Result<Option<Box<dyn Launcher>>, CliError> {
+        let install = self.reach.install_gateway;
+        let worker = self.worker()?;
+        let Some(topology) = self.topology()? else {
+            return match install {
+                true => Err(CliError::usage(
+                    "--install-gateway without a topology; name one with --topology",
+                )),
+                false => Ok(None),
+            };
+        };
+        let transport = match worker {
+            Worker::Exec => super::reach::native(self)?.into(),
+            Worker::Native | Worker::Ssh => Arc::clone(transport),
+            Worker::Rsh | Worker::Pdsh | Worker::Slurm => return Ok(None),
+        };
+        let user = self.config()?.values.user.clone();
+        let reach = crate::gateway::Reach {
+            worker: match worker {
+                Worker::Ssh => crate::gateway::Worker::Ssh,
+                Worker::Native | Worker::Exec | Worker::Rsh | Worker::Pdsh | Worker::Slurm => {
+                    crate::gateway::Worker::Native
+                }
+            },
+            user: self.reach.user.clone().or(user),
+            options: self.reach.ssh_option.clone(),
+            local: worker == Worker::Exec,
+        };
+        let spoken = Spoken::new(self.called, &self.console.err, Wording::Hash)?;
+        let mut gateways = tree::gateways(topology, transport, reach, Arc::new(spoken));
+        if install {
+            gateways.install = Some(tree::program()?);
+        }
+        Ok(Some(Box::new(gateways)))
+    }
+
+    /// The tree in force: that of the option or the configuration, else the one that ClusterShell's tools would use.
+    fn topology(&mut self) -> Result<Option<Topology>, CliError> {
+        let asked = self.reach.topology.clone();
+        let by_worker = self.reach.worker.is_some() || self.targets.lab;
+        let configured = self.config()?.values.topology.clone().map(PathBuf::from);
+        let named = asked.or(configured.filter(|_| !by_worker));
+        let wrong = |error: TopologyError| CliError::config(format!("topology: {error}"));
+        if let Some(file) = named {
+            return tree::read(&file, &self.environment)
+                .map(Some)
+                .map_err(wrong);
+        }
+        // The worker was named, so nothing is to come in between by itself.
+        if by_worker {
+            return Ok(None);
+        }
+        let Some(file) = tree::found(&self.environment)? else {
+            return Ok(None);
+        };
+        match tree::read(&file, &self.environment) {
+            // A file that all hosts of a site have need not have a place for this one.
+            Err(TopologyError::Root(_) | TopologyError::NoRoute) => Ok(None),
+            read => read.map(Some).map_err(wrong),
+        }
     }
 
     fn worker(&mut self) -> Result<Worker, CliError> {

@@ -79,6 +79,12 @@ pub struct Reach {
     /// How nodes are reached [native]
     #[arg(short = 'R', long, value_name = "WORKER", global = true)]
     pub worker: Option<Worker>,
+    /// Reach nodes through the gateways of this file, in the format of ClusterShell's topology.conf
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
+    pub topology: Option<PathBuf>,
+    /// Put this program on gateways that lack it, into ~/.cache/hash
+    #[arg(long, global = true)]
+    pub install_gateway: bool,
     /// A stats socket of HAProxy: a path or tcp:HOST:PORT; may be given several times
     #[arg(long, value_name = "SOCKET", global = true)]
     pub socket: Vec<String>,

@@ -18,6 +18,7 @@ mod quote;
 mod reach;
 mod rollout;
 mod targets;
+mod tree;
 pub mod verb;
 
 use std::ffi::OsString;

@@ -64,6 +64,8 @@ values! {
     user: String, "HASH_USER", text;
     /// How nodes are reached: `native`, `ssh` or `exec`.
     worker: Worker, "HASH_WORKER", choice;
+    /// A file that says which gateways lead to which nodes.
+    topology: String, "HASH_TOPOLOGY", text;
     /// An ssh_config instead of the user's and the system's.
     ssh_config: String, "HASH_SSH_CONFIG", text;
     /// Options as for `ssh -o`.

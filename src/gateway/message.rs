@@ -17,6 +17,21 @@ pub struct Hello {
     pub version: String,
 }
 
+impl Hello {
+    /// What it says it is.
+    pub const GATEWAY: &'static str = "gateway";
+
+    /// The greeting of this program.
+    #[must_use]
+    pub fn ours() -> Self {
+        Self {
+            hash: Self::GATEWAY.to_owned(),
+            v: super::VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
 /// What a gateway is asked. Fields that are not known are an error, as each could matter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
@@ -161,17 +176,12 @@ pub enum Tell {
         /// Why.
         message: String,
     },
-    /// Nodes go to another gateway now, because theirs failed.
+    /// Nodes of it go to another gateway now.
     Rerouting {
         /// Which gateway failed.
         gateway: String,
         /// Folded.
         nodes: String,
-    },
-    /// Something the user should know.
-    Note {
-        /// In words.
-        message: String,
     },
     /// Nothing new.
     Alive,

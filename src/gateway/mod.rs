@@ -43,7 +43,9 @@ pub fn nodes(text: &str, most: usize) -> Result<NodeSet, String> {
 pub struct Lines {
     longest: usize,
     held: Vec<u8>,
-    /// So much of what is held has no end of a line.
+    /// Where the next line starts.
+    start: usize,
+    /// Up to here nothing ends a line.
     seen: usize,
 }
 
@@ -54,12 +56,16 @@ impl Lines {
         Self {
             longest,
             held: Vec::new(),
+            start: 0,
             seen: 0,
         }
     }
 
     /// More of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.held.drain(..self.start);
+        self.seen -= self.start;
+        self.start = 0;
         self.held.extend_from_slice(bytes);
     }
 
@@ -67,20 +73,19 @@ impl Lines {
     ///
     /// # Errors
     /// When it is longer than lines may be.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>, String> {
         let end = memchr::memchr(b'\n', &self.held[self.seen..]).map(|end| end + self.seen);
-        if end.unwrap_or(self.held.len()) > self.longest {
+        if end.unwrap_or(self.held.len()) - self.start > self.longest {
             return Err(format!("a line of more than {} bytes", self.longest));
         }
         let Some(end) = end else {
             self.seen = self.held.len();
             return Ok(None);
         };
-        self.seen = 0;
-        let rest = self.held.split_off(end + 1);
-        let mut line = std::mem::replace(&mut self.held, rest);
-        line.pop();
-        Ok(Some(line))
+        let line = self.start..end;
+        self.start = end + 1;
+        self.seen = self.start;
+        Ok(Some(&self.held[line]))
     }
 }
 

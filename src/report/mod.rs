@@ -1,6 +1,7 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
 pub mod classic;
+pub mod gateway;
 pub mod gathered;
 pub mod json;
 pub mod lines;

@@ -38,6 +38,12 @@ impl Input {
         Self { source, sent }
     }
 
+    /// Whether both give the same bytes because they come from the same source.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
+
     /// A reader of the whole input, from its start.
     #[must_use]
     pub fn reader(&self) -> Reader {

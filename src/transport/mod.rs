@@ -5,6 +5,7 @@
 //! nothing of SSH.
 
 mod child;
+pub mod gateway;
 pub mod input;
 pub mod launch;
 pub mod local;
@@ -50,6 +51,16 @@ pub trait Transport: Send + Sync + Debug {
         node: &'a NodeName,
         limits: &'a Limits,
     ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>>;
+}
+
+impl Transport for std::sync::Arc<dyn Transport> {
+    fn connect<'a>(
+        &'a self,
+        node: &'a NodeName,
+        limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
+        (**self).connect(node, limits)
+    }
 }
 
 /// A connection to one node.

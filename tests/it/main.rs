@@ -15,6 +15,7 @@ mod completions;
 mod embedded_lab;
 mod emulator;
 mod fleet;
+mod gateway;
 mod golden;
 mod interactive;
 mod known_hosts;

@@ -95,6 +95,9 @@ enum Verb {
     Links(verb::links::LinksArgs),
     /// Print the completions of a shell
     Completions(verb::completions::CompletionsArgs),
+    /// Serve as a gateway of another hash, which starts this by itself
+    #[command(hide = true)]
+    Gateway(verb::gateway::GatewayArgs),
 }
 
 impl Verb {
@@ -116,6 +119,7 @@ impl Verb {
             Self::ShellInit(args) => verb::shell_init::run(&args, context),
             Self::Links(args) => verb::links::run(&args, context),
             Self::Completions(args) => verb::completions::run(&args, context),
+            Self::Gateway(args) => verb::gateway::run(&args, context),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod completions;
 pub mod config;
+pub mod gateway;
 pub mod lab;
 pub mod links;
 pub mod ping;
