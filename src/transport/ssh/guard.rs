@@ -3,12 +3,17 @@
 //! russh runs each connection in a task of its own, which goes on when the future that started it is dropped.
 //! A [`Kill`] that is dropped wakes that task with an error, so it ends and closes the socket. The stream also
 //! keeps what the peer said before its version line, which russh throws away and which is often the reason.
+//!
+//! It reads ahead: russh asks for the four bytes of a packet's length and then for the packet, and a node's whole
+//! conversation is a dozen small packets, which would be three calls of the system each.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
@@ -16,6 +21,9 @@ use crate::transport::Duplex;
 
 /// So much of what comes before the version line is kept.
 const HEAD: usize = 256;
+
+/// Who asks for less than this gets it out of a read of so much.
+const AHEAD: usize = 8 * 1024;
 
 /// What the stream, its connection and its handler know of each other.
 #[derive(Debug, Default)]
@@ -118,12 +126,46 @@ impl Drop for Kill {
 pub(super) struct Guarded {
     inner: Box<dyn Duplex>,
     link: Arc<Link>,
+    /// What was read and not yet asked for.
+    ahead: Bytes,
 }
 
 impl Guarded {
     /// Guards a stream.
     pub(super) fn new(inner: Box<dyn Duplex>, link: Arc<Link>) -> Self {
-        Self { inner, link }
+        Self {
+            inner,
+            link,
+            ahead: Bytes::new(),
+        }
+    }
+
+    /// Reads what is asked for, and what else is there already if that is little.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wanted = buf.remaining();
+        if wanted >= AHEAD {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            self.record(&buf.filled()[before..]);
+            return Poll::Ready(Ok(()));
+        }
+        let mut room = [MaybeUninit::uninit(); AHEAD];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
+        self.record(read.filled());
+        let (now, later) = read.filled().split_at(wanted.min(read.filled().len()));
+        buf.put_slice(now);
+        if !later.is_empty() {
+            self.ahead = Bytes::copy_from_slice(later);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn record(&self, bytes: &[u8]) {
+        let mut state = self.link.state();
+        if state.head != Head::Version {
+            state.head.record(bytes);
+        }
     }
 }
 
@@ -144,7 +186,11 @@ impl AsyncRead for Guarded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
+        if !self.ahead.is_empty() {
+            let now = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(now));
+            return Poll::Ready(Ok(()));
+        }
         {
             let mut state = self.link.state();
             if state.killed {
@@ -152,14 +198,7 @@ impl AsyncRead for Guarded {
             }
             remember(&mut state.reader, cx);
         }
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = polled {
-            let mut state = self.link.state();
-            if state.head != Head::Version {
-                state.head.record(&buf.filled()[before..]);
-            }
-        }
-        polled
+        self.poll_ahead(cx, buf)
     }
 }
 
@@ -253,6 +292,31 @@ mod tests {
         assert_eq!(writer, Err(io::ErrorKind::ConnectionAborted));
         link.killed().await;
         drop(peer);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_ahead_comes_in_order_and_before_the_end() {
+        let (mut guarded, mut peer, link) = pair();
+        let bytes: Vec<u8> = (0..40_000u32).map(|n| (n % 251) as u8).collect();
+        let writing = async {
+            peer.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+            peer.write_all(&bytes).await.unwrap();
+            drop(peer);
+        };
+        let reading = async {
+            let mut all = Vec::new();
+            for size in [4usize, 7, 1, 300, 16_000].into_iter().cycle() {
+                let mut part = vec![0; size];
+                match guarded.read(&mut part).await.unwrap() {
+                    0 => return all,
+                    count => all.extend_from_slice(&part[..count]),
+                }
+            }
+            all
+        };
+        let ((), all) = tokio::join!(writing, reading);
+        assert!(all == [b"SSH-2.0-x\r\n", &bytes[..]].concat());
+        assert_eq!(link.head(), Head::Version);
     }
 
     #[test]
