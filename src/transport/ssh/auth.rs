@@ -3,12 +3,8 @@
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::HashAlg;
 use russh::keys::agent::AgentIdentity;
-use russh::keys::signature::Signer as _;
-use russh::keys::ssh_encoding::Encode as _;
-use russh::keys::ssh_key::Signature;
-use russh::keys::ssh_key::private::KeypairData;
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet, SendError, Signer};
 
 use super::clock::{Elapsed, Left};
@@ -192,24 +188,15 @@ impl Login<'_> {
             person: self.person,
             ask: !self.target.settings.auth.batch,
         };
-        let answer = match (&identity.proof, &identity.signer) {
-            (Proof::Key(_), KeySigner::File(file)) if file.opened().is_some() => {
-                let Some(key) = file.opened() else {
-                    return Ok(Step::Next);
-                };
-                let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-                let answer = self.handle.authenticate_publickey(user, key);
-                let answer = self.left.spend(asking, answer).await;
-                return self.step(answer, tried);
-            }
-            (Proof::Key(key), _) => {
+        let answer = match &identity.proof {
+            Proof::Key(key) => {
                 let key = key.clone();
                 let answer = self
                     .handle
                     .authenticate_publickey_with(user, key, hash, &mut signer);
                 self.left.spend(asking, answer).await
             }
-            (Proof::Certificate(certificate), _) => {
+            Proof::Certificate(certificate) => {
                 let certificate = (**certificate).clone();
                 let answer =
                     self.handle
@@ -501,29 +488,9 @@ impl Signer for Signing<'_> {
                     (None, false) => Err("encrypted, and BatchMode forbids to ask".into()),
                 }
                 .map_err(SignTrouble::Refused)?;
-                sign(key.key_data(), hash, to_sign)
+                key.sign(hash, to_sign)
                     .map_err(|error| SignTrouble::Refused(error.to_string()))
             }
         }
     }
-}
-
-/// Appends a signature to the data, as RFC 4252 section 7 has it: a string that holds algorithm and signature.
-///
-/// russh signs with certificates of RSA keys as `ssh-rsa` (SHA-1), which servers refuse; here the hash is ours.
-fn sign(
-    key: &KeypairData,
-    hash: Option<HashAlg>,
-    mut data: Vec<u8>,
-) -> Result<Vec<u8>, russh::keys::ssh_key::Error> {
-    let signature: Signature = if let KeypairData::Rsa(rsa) = key {
-        (rsa, hash).try_sign(&data)?
-    } else {
-        key.try_sign(&data)?
-    };
-    let mut inner = Vec::new();
-    signature.algorithm().as_str().encode(&mut inner)?;
-    signature.as_bytes().encode(&mut inner)?;
-    inner.encode(&mut data)?;
-    Ok(data)
 }

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::agent::Agent;
 use super::errors::reason;
+use super::open_key::OpenKey;
 use super::person::Person;
 use crate::prompt::Echo;
 
@@ -289,7 +290,7 @@ pub(super) struct FileKey {
     path: PathBuf,
     /// Known without the passphrase, unless an old format hides it and no `.pub` lies beside it.
     public: Option<PublicKey>,
-    open: OnceLock<Arc<PrivateKey>>,
+    open: OnceLock<Arc<OpenKey>>,
     sealed: Mutex<Sealed>,
     /// Only the public half is here: the agent signs, or nobody.
     public_only: bool,
@@ -364,7 +365,7 @@ impl FileKey {
         let public = match decode_secret_key(&text, None) {
             Ok(key) if !key.is_encrypted() => {
                 let public = key.public_key().clone();
-                let _ = open.set(Arc::new(key));
+                let _ = open.set(Arc::new(OpenKey::new(key)));
                 sealed = Sealed::Given(String::new());
                 Some(public)
             }
@@ -420,12 +421,12 @@ impl FileKey {
     }
 
     /// The private key if no passphrase is needed any more.
-    pub(super) fn opened(&self) -> Option<&Arc<PrivateKey>> {
+    pub(super) fn opened(&self) -> Option<&Arc<OpenKey>> {
         self.open.get()
     }
 
     /// The private key; an encrypted one is opened once, with a passphrase asked once.
-    pub(super) async fn private(&self, person: &Person) -> Result<Arc<PrivateKey>, String> {
+    pub(super) async fn private(&self, person: &Person) -> Result<Arc<OpenKey>, String> {
         if let Some(key) = self.open.get() {
             return Ok(Arc::clone(key));
         }
@@ -448,7 +449,7 @@ impl FileKey {
             let opened = off_loop(move || decode_secret_key(&text, Some(&passphrase)));
             match opened.await.map_err(|trouble| trouble.text(&self.path))? {
                 Ok(key) => {
-                    let key = Arc::new(key);
+                    let key = Arc::new(OpenKey::new(key));
                     let _ = self.open.set(Arc::clone(&key));
                     *sealed = Sealed::Given(String::new());
                     return Ok(key);

@@ -19,6 +19,7 @@ pub mod host_keys;
 mod jump;
 mod keys;
 mod open;
+mod open_key;
 mod pattern;
 mod person;
 mod proxy;
