@@ -15,14 +15,10 @@ pub(super) struct OpenKey {
 
 impl OpenKey {
     pub(super) fn new(private: PrivateKey) -> Self {
-        let pair = match private.key_data() {
-            KeypairData::Ed25519(pair) => Ed25519KeyPair::from_seed_and_public_key(
-                pair.private.as_ref(),
-                pair.public.as_ref(),
-            )
-            .ok(),
-            _ => None,
-        };
+        let pair = private.key_data().ed25519().and_then(|pair| {
+            let (seed, public) = (pair.private.as_ref(), pair.public.as_ref());
+            Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()
+        });
         Self { private, pair }
     }
 
