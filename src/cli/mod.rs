@@ -13,6 +13,7 @@ pub mod front;
 pub mod getopt;
 mod groups;
 pub mod haproxy;
+mod interactive;
 mod printf;
 mod quote;
 mod reach;
