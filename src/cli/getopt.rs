@@ -62,6 +62,21 @@ impl<T> Found<T> {
             .ok_or_else(|| format!("option {}: invalid integer value: '{text}'", self.name))
     }
 
+    /// The value as the number it must be, as Python writes it.
+    ///
+    /// # Errors
+    /// The usage error's text.
+    pub fn number(&self) -> Result<f64, String> {
+        let text = self.text();
+        let number = text.trim().parse();
+        number.map_err(|_| {
+            format!(
+                "option {}: invalid floating-point value: '{text}'",
+                self.name
+            )
+        })
+    }
+
     /// The value as one of these words.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! One binary answers to several names: the base name of `argv[0]` chooses the front-end, or, when the
 //! program is called by its own name, the first word does (`hash nodeset -f n1`).
 
+mod axes;
 mod color;
 pub mod console;
 pub mod context;
@@ -13,7 +14,7 @@ pub mod front;
 pub mod getopt;
 mod groups;
 pub mod haproxy;
-mod interactive;
+mod outputs;
 mod printf;
 mod quote;
 mod reach;

@@ -3,6 +3,7 @@
 //! This module knows the files and the environment; options are laid on top by `cli`. A file of the
 //! current folder is never read by itself.
 
+pub mod clush;
 pub mod environment;
 mod file;
 pub mod milkcheck;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 
 use memchr::memchr;
 
-use super::text::write_visible;
+use super::text::{Line, LineEnd, write_visible};
+use crate::event::Stream;
 use crate::gather::Output;
 use crate::gather::diff::{DiffLine, unified};
 
@@ -15,6 +16,8 @@ const RULE: &str = "---------------";
 
 /// What is coloured (`clush(1)`, "colour").
 const LABEL: &str = "94";
+const ERR_LABEL: &str = "91";
+const INFORMATION: &str = "92";
 const DIFF_FILE: &str = "1";
 const DIFF_HUNK: &str = "96";
 const DIFF_OLD: &str = "91";
@@ -51,6 +54,34 @@ impl<W: Write> Classic<W> {
             &format!("{blank}{RULE}\n{blank}{title}\n{blank}{RULE}"),
         )?;
         self.out.write_all(b"\n")
+    }
+
+    /// A line of ours about what is done, coloured.
+    ///
+    /// # Errors
+    /// What the writer said.
+    pub fn information(&mut self, line: &str) -> io::Result<()> {
+        self.colored(INFORMATION, line)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// One line of a node, or a piece of one, behind the node's name where there is one.
+    ///
+    /// # Errors
+    /// What the writer said.
+    pub fn said(&mut self, label: Option<&str>, stream: Stream, line: Line<'_>) -> io::Result<()> {
+        if let Some(label) = label {
+            let color = match stream {
+                Stream::Out => LABEL,
+                Stream::Err => ERR_LABEL,
+            };
+            self.colored(color, &format!("{label}: "))?;
+        }
+        self.text(&String::from_utf8_lossy(line.text))?;
+        match line.end {
+            LineEnd::More => Ok(()),
+            LineEnd::Newline | LineEnd::Nothing => self.out.write_all(b"\n"),
+        }
     }
 
     /// A line of ours.

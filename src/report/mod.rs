@@ -1,6 +1,8 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
 pub mod classic;
+pub mod clush;
+pub mod files;
 pub mod gateway;
 pub mod gathered;
 pub mod json;

@@ -1,8 +1,7 @@
-//! The terminal: asked once for what it is; signals, questions and lines.
+//! The terminal: asked once for what it is; signals and questions.
 
 pub mod ask;
-pub mod editor;
 pub mod enter;
-pub mod history;
 pub mod signals;
 pub mod size;
+pub mod stdin;

@@ -92,7 +92,7 @@ pub trait Session: Send {
 /// A command for the remote shell.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
-    /// Text for the remote shell.
+    /// Text for the remote shell; over SSH an empty one means a login shell that reads its standard input.
     pub line: String,
     /// What its standard input gives, which is closed behind it; `None` gives it an empty input.
     pub stdin: Option<Input>,
@@ -171,6 +171,36 @@ impl NodeIo {
         if self.stop.wait_for(|now| *now >= level).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// The limit of open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimit {
+    /// The soft limit as it was.
+    pub before: u64,
+    /// The soft limit now.
+    pub now: u64,
+    /// The hard limit; `None` if there is none.
+    pub hard: Option<u64>,
+}
+
+/// Sets the soft limit of open files, for us and for what we start, as far as the hard one allows.
+#[must_use]
+pub fn limit_files(wanted: u64) -> FileLimit {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let before = limit.current.unwrap_or(u64::MAX);
+    let wanted = limit.maximum.map_or(wanted, |hard| wanted.min(hard));
+    let asked = Rlimit {
+        current: Some(wanted),
+        ..limit
+    };
+    let is_set = setrlimit(Resource::Nofile, asked).is_ok();
+    FileLimit {
+        before,
+        now: if is_set { wanted } else { before },
+        hard: limit.maximum,
     }
 }
 

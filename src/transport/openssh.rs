@@ -62,6 +62,9 @@ impl OpenSsh {
         words.push("-oBatchMode=yes".to_owned());
         if pty {
             words.push("-tt".to_owned());
+        } else if line.is_empty() {
+            // A login shell, without the complaint that there is no terminal.
+            words.push("-T".to_owned());
         }
         if node.starts_with('-') {
             words.push("--".to_owned());

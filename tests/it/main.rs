@@ -11,6 +11,7 @@ mod lab;
 
 mod clubak;
 mod clubak_oracle;
+mod clush;
 mod completions;
 mod embedded_lab;
 mod emulator;

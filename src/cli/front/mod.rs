@@ -1,6 +1,7 @@
 //! The front-ends: one file each, and the table of those that replace another tool.
 
 pub mod clubak;
+pub mod clush;
 pub mod hash;
 pub mod milkcheck;
 pub mod nodeset;
@@ -12,6 +13,10 @@ pub static FRONT_ENDS: &[FrontEnd] = &[
     FrontEnd {
         name: "clubak",
         run: clubak::run,
+    },
+    FrontEnd {
+        name: "clush",
+        run: clush::run,
     },
     FrontEnd {
         name: "milkcheck",

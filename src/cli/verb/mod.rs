@@ -9,6 +9,5 @@ pub mod links;
 pub mod ping;
 pub mod question;
 pub mod run;
-pub mod shell;
 pub mod shell_init;
 pub mod status;

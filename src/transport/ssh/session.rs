@@ -81,10 +81,12 @@ impl Connection {
                 .await
                 .map_err(lost)?;
         }
-        channel
-            .exec(true, command.line.as_bytes())
-            .await
-            .map_err(lost)?;
+        let asked = if command.line.is_empty() {
+            channel.request_shell(true).await
+        } else {
+            channel.exec(true, command.line.as_bytes()).await
+        };
+        asked.map_err(lost)?;
         Ok(channel)
     }
 

@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use super::super::axes::{axes, default_axes};
 use super::super::color::colored;
 use super::super::groups::folders;
 use crate::cli::console::Console;
@@ -21,7 +22,7 @@ use crate::config::Environment;
 use crate::gather::tree::LineTree;
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::groups::{Defaults, Resolver, Settings};
-use crate::nodeset::{self, Axes, EvalError, RangeSet, Style};
+use crate::nodeset::{self, EvalError, Style};
 use crate::report::classic::Classic;
 use crate::report::spill::TempFile;
 use input::Input;
@@ -156,49 +157,17 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
 /// How sets are folded: `--axis`, else `defaults.conf`.
 fn style(options: &Options, folders: &[PathBuf]) -> Result<Style, Trouble> {
     let axes = match &options.axis {
-        Some(text) => axes(text)?,
+        Some(text) => axes(text).map_err(Trouble::Message)?,
         None => {
             let defaults =
                 Defaults::load(folders).map_err(|error| Trouble::Message(error.to_string()))?;
-            let axes = defaults.fold_axis.unwrap_or_default();
-            match axes.as_slice() {
-                [] => Axes::All,
-                [axis] if *axis < 0 => from_end(*axis),
-                _ => {
-                    let these = axes.iter().filter_map(|axis| usize::try_from(*axis).ok());
-                    Axes::These(these.collect())
-                }
-            }
+            default_axes(&defaults)
         }
     };
     Ok(Style {
         axes,
         ..Style::default()
     })
-}
-
-/// The axes of `--axis`: a range set that counts from 1, or one number that counts from the end.
-fn axes(text: &str) -> Result<Axes, Trouble> {
-    if text.starts_with('-') {
-        return text.parse().map(from_end).map_err(|_| {
-            Trouble::Message(format!("invalid literal for int() with base 10: '{text}'"))
-        });
-    }
-    let set =
-        RangeSet::parse(text).map_err(|error| Trouble::Message(format!("Parse error: {error}")))?;
-    // No name has more dimensions than this. Axis 0 is none.
-    let these: Vec<usize> = (0..256)
-        .filter(|axis| set.contains(&(axis + 1).to_string()))
-        .collect();
-    Ok(if these.is_empty() && set.contains("0") {
-        Axes::All
-    } else {
-        Axes::These(these)
-    })
-}
-
-fn from_end(axis: i64) -> Axes {
-    Axes::FromEnd(usize::try_from(axis.unsigned_abs()).unwrap_or(usize::MAX))
 }
 
 /// Reads standard input to its end.

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
+use crate::cli::axes::default_axes;
 use crate::cli::console::Console;
 use crate::cli::groups::{Sources, folders};
 use crate::cli::printf::{Format, FormatError, Value};
@@ -256,7 +257,7 @@ impl Run<'_> {
         self.style.axes = match &self.options.axis {
             Some(axis) => options::axes(axis)?,
             None if *command == Command::Fold || *command == Command::Regroup => {
-                default_axes(environment)?
+                configured_axes(environment)?
             }
             None => Axes::All,
         };
@@ -403,21 +404,10 @@ fn renamed(nodes: &NodeSet, format: &Format) -> Result<NodeSet, FormatError> {
 }
 
 /// The axes of `fold_axis` in `defaults.conf`.
-fn default_axes(environment: &Environment) -> Result<Axes, Failure> {
+fn configured_axes(environment: &Environment) -> Result<Axes, Failure> {
     let defaults =
         Defaults::load(&folders(environment)).map_err(|error| Failure::Named(error.to_string()))?;
-    let axes = defaults.fold_axis.unwrap_or_default();
-    Ok(match axes.as_slice() {
-        [] => Axes::All,
-        [axis] if *axis < 0 => {
-            Axes::FromEnd(usize::try_from(axis.unsigned_abs()).unwrap_or(usize::MAX))
-        }
-        axes => Axes::These(
-            axes.iter()
-                .filter_map(|axis| usize::try_from(*axis).ok())
-                .collect(),
-        ),
-    })
+    Ok(default_axes(&defaults))
 }
 
 /// What `--help` says behind the usage line.

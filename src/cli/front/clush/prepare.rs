@@ -1,0 +1,347 @@
+//! From the command line and the configuration to a [`Session`]: everything but the command.
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use rustix::process::getpgrp;
+use rustix::stdio::stdin;
+use rustix::termios::tcgetpgrp;
+
+use super::failure::Failure;
+use super::nodes::{self, Reader};
+use super::options::Options;
+use super::session::Session;
+use super::worker::Worker;
+use crate::cli::axes::{axes, default_axes};
+use crate::cli::console::Console;
+use crate::cli::context::Engine;
+use crate::cli::groups::{Sources, folders};
+use crate::config::clush::{ClushConf, Verbosity};
+use crate::config::{Color, Environment};
+use crate::event::Meter;
+use crate::groups::Defaults;
+use crate::nodeset::{NodeSet, Style};
+use crate::prompt::{Echo, Floor, Prompter};
+use crate::report::classic::Classic;
+use crate::terminal::ask::Person;
+use crate::terminal::stdin::follow;
+use crate::transport::input::{Input, Source, Spool};
+use crate::transport::limit_files;
+
+/// Files that are open beside those of the nodes.
+const OWN_FILES: usize = 48;
+
+/// Resolves everything but the command. The order is the original's, in which the first mistake is told.
+pub(super) fn prepare<'a>(
+    called: &'a str,
+    options: Options,
+    console: &'a mut Console,
+) -> Result<Session<'a>, Failure> {
+    let environment = Environment::of_process();
+    let folders = folders(&environment);
+    let defaults = Defaults::load(&folders).map_err(|error| Failure::Named(error.to_string()))?;
+    let mut conf = match &options.conf {
+        Some(file) => ClushConf::file(file.clone())?,
+        None => ClushConf::load(&folders)?,
+    };
+    override_conf(&mut conf, &options)?;
+    let verbosity = conf.verbosity();
+    if verbosity == Verbosity::Debug {
+        console.complain("DEBUG:root:clush: STARTING DEBUG");
+    }
+    let color = color(&conf, &options, &environment, console)?;
+    if options.diff && options.lines {
+        return Err(Failure::Usage(
+            "option mismatch (diff not supported in line_mode)".to_owned(),
+        ));
+    }
+    conf.node_count()?;
+    let mut sources = Sources::new(&environment, options.groupsconf.clone());
+    if let Some(source) = &options.source {
+        sources.set_default(source)?;
+    }
+    let mut warn = |line: String| {
+        if verbosity >= Verbosity::Standard {
+            console.complain(line);
+        }
+    };
+    let reader = Reader {
+        groups: &sources,
+        warn: &mut warn,
+    };
+    let (mut nodes, style) = resolve_nodes(reader, &options, &defaults)?;
+    if let Some(picked) = options
+        .pick
+        .map(|count| nodes::pick(&nodes, count))
+        .transpose()?
+        .flatten()
+    {
+        nodes = picked;
+        if verbosity >= Verbosity::Verbose {
+            let mut classic = Classic {
+                out: &mut console.out,
+                color,
+                escape: false,
+            };
+            classic.information(&format!("Picked random nodes: {nodes}"))?;
+        }
+    }
+    let files = open_files(&conf, verbosity, console)?;
+    let default = defaults
+        .fanout
+        .and_then(|fanout| i64::try_from(fanout).ok());
+    let default = default.unwrap_or(64);
+    conf.fanout(default)?;
+    let keyboard =
+        stdin().is_terminal() && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp());
+    let interactive = keyboard && console.out_is_terminal && !options.no_stdin;
+    let copies = options.copying.is_some();
+    let forwards = !options.no_stdin && !copies && !stdin().is_terminal();
+    if verbosity == Verbosity::Debug {
+        let word = |yes| if yes { "True" } else { "False" };
+        writeln!(console.out, "User interaction: {}", word(interactive))?;
+        writeln!(console.out, "Create STDIN worker: {}", word(forwards))?;
+    }
+    if let Some(mode) = &options.mode {
+        activate(&mut conf, mode, verbosity, console)?;
+    }
+    conf.command_prefix()?;
+    conf.maxrc()?;
+    let engine = Engine::start().map_err(|error| Failure::Named(error.to_string()))?;
+    let password = match conf.password_prompt()? {
+        true => Some(ask_password(&engine, &console.floor)?),
+        false => None,
+    };
+    let name = options.worker.as_deref();
+    let name = name.or(defaults.distant_workername.as_deref());
+    let worker = Worker::by_name(name.unwrap_or("ssh"))?;
+    if options.topology.is_some() && options.worker.is_none() {
+        // The seam of the tree mode.
+        return Err(Failure::Named("TREE MODE: not supported".to_owned()));
+    }
+    let limits = Session::limits(
+        conf.connect_timeout(defaults.connect_timeout.unwrap_or(10.0))?,
+        conf.command_timeout(defaults.command_timeout.unwrap_or(0.0))?,
+    );
+    let fanout = usize::try_from(conf.fanout(default)?).ok();
+    let fanout = fanout
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| Failure::Plain("(Config Main.fanout): must be at least 1".to_owned()))?;
+    if forwards && !worker.takes_input {
+        return Err(Failure::Named(format!(
+            "EngineClientError: writing to stdin is not supported by {} worker",
+            worker.name
+        )));
+    }
+    let sent = Meter::default();
+    let input = input(&environment, &sent, password, forwards);
+    Ok(Session {
+        called,
+        gather: options.gather,
+        conf,
+        sources,
+        style,
+        nodes,
+        engine,
+        worker,
+        input,
+        sent,
+        fanout: fanout.min(most(files, worker)),
+        limits,
+        verbosity,
+        color,
+        interactive,
+        keyboard,
+        options,
+        environment,
+        console,
+    })
+}
+
+/// Lays what the command line says over the configuration, `-O` last.
+fn override_conf(conf: &mut ClushConf, options: &Options) -> Result<(), Failure> {
+    let told = [options.quiet, options.verbose, options.debug];
+    // The most talkative one counts.
+    if let Some(level) = told.iter().rposition(|set| *set) {
+        conf.set("verbosity", ["0", "2", "3"][level]);
+    }
+    if let Some(fanout) = options.fanout.filter(|fanout| *fanout != 0) {
+        conf.set("fanout", fanout.to_string());
+    }
+    let timeouts = [
+        ("connect_timeout", options.connect_timeout),
+        ("command_timeout", options.command_timeout),
+    ];
+    for (key, value) in timeouts {
+        if let Some(seconds) = value {
+            conf.set(key, seconds.to_string());
+        }
+    }
+    let texts = [
+        ("ssh_user", options.user.as_deref()),
+        ("ssh_options", options.ssh_options.as_deref()),
+        ("color", options.color),
+    ];
+    for (key, value) in texts {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            conf.set(key, value);
+        }
+    }
+    if options.maxrc {
+        conf.set("maxrc", "yes");
+    }
+    for setting in &options.settings {
+        conf.option(setting)?;
+    }
+    Ok(())
+}
+
+/// Whether there is colour: `auto` looks at both streams, or only at ours that is used.
+fn color(
+    conf: &ClushConf,
+    options: &Options,
+    environment: &Environment,
+    console: &Console,
+) -> Result<bool, Failure> {
+    Ok(match conf.color()? {
+        None | Some(Color::Never) => false,
+        Some(Color::Always) => true,
+        Some(Color::Auto) => {
+            console.out_is_terminal
+                && (console.err_is_terminal || options.gather_all)
+                && (options.color == Some("auto")
+                    || environment.get("NO_COLOR").is_none()
+                        && environment.text("CLICOLOR") != Some("0"))
+        }
+    })
+}
+
+/// The nodes to run on, and how sets are shown.
+fn resolve_nodes(
+    mut reader: Reader<'_>,
+    options: &Options,
+    defaults: &Defaults,
+) -> Result<(NodeSet, Style), Failure> {
+    let nodes = reader.target(options)?;
+    let axes = match &options.axis {
+        Some(text) => axes(text).map_err(Failure::Named)?,
+        None => default_axes(defaults),
+    };
+    if nodes.is_empty() {
+        return Err(Failure::Usage("No node to run on.".to_owned()));
+    }
+    let style = Style {
+        axes,
+        ..Style::default()
+    };
+    Ok((nodes, style))
+}
+
+/// Sets the limit of open files as `fd_max` says; how many there may be now.
+fn open_files(
+    conf: &ClushConf,
+    verbosity: Verbosity,
+    console: &mut Console,
+) -> Result<usize, Failure> {
+    let wanted = conf.fd_max()?;
+    let set = limit_files(
+        u64::try_from(wanted)
+            .unwrap_or(0)
+            .max(OWN_FILES as u64 + 16),
+    );
+    if set
+        .hard
+        .is_some_and(|hard| u64::try_from(wanted).is_ok_and(|wanted| wanted > hard))
+        && verbosity >= Verbosity::Verbose
+    {
+        console.complain(format_args!(
+            "Warning: fd_max set to {wanted} but max open files hard limit is {}",
+            set.hard.unwrap_or_default()
+        ));
+    }
+    if set.before != set.now && verbosity == Verbosity::Debug {
+        let (before, now) = (set.before, set.now);
+        writeln!(
+            console.out,
+            "Changing max open files soft limit from {before} to {now}"
+        )?;
+    }
+    Ok(usize::try_from(set.now).unwrap_or(usize::MAX))
+}
+
+/// How many nodes at one time the limit of open files allows.
+fn most(files: usize, worker: &Worker) -> NonZeroUsize {
+    let room = files.saturating_sub(OWN_FILES);
+    let nodes = room.checked_div(worker.files).unwrap_or(usize::MAX);
+    NonZeroUsize::new(nodes).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn activate(
+    conf: &mut ClushConf,
+    mode: &str,
+    verbosity: Verbosity,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    if verbosity == Verbosity::Debug {
+        let files: Vec<String> = conf
+            .files()
+            .iter()
+            .map(|file| format!("'{file}'"))
+            .collect();
+        writeln!(console.out, "ClushConfig parsed: [{}]", files.join(", "))?;
+        let modes: Vec<&str> = conf.modes().collect();
+        writeln!(console.out, "Available run modes: {}", modes.join(" "))?;
+    }
+    conf.activate(mode)?;
+    if verbosity >= Verbosity::Verbose {
+        writeln!(console.out, "[{mode}] run mode activated")?;
+    }
+    Ok(())
+}
+
+/// The password for all nodes, asked for once.
+fn ask_password(engine: &Engine, floor: &Floor) -> Result<String, Failure> {
+    let person = Person::new(floor.clone(), |_| {});
+    let asked = engine.block_on(async |signals| {
+        tokio::select! {
+            biased;
+            _ = signals.stops.recv() => Err(()),
+            answer = person.ask("Password: ", Echo::Hidden) => Ok(answer),
+        }
+    });
+    match asked.map_err(|error| Failure::Named(error.to_string()))? {
+        Ok(Some(password)) => Ok(password),
+        Ok(None) => Err(Failure::Plain(
+            "no password: there is no terminal to ask for it, or none was typed".to_owned(),
+        )),
+        Err(()) => Err(Failure::Interrupted),
+    }
+}
+
+/// What every command reads: the password, then our standard input.
+fn input(
+    environment: &Environment,
+    sent: &Meter,
+    password: Option<String>,
+    forwards: bool,
+) -> Option<Input> {
+    if !forwards {
+        let line = password.map(|password| password + "\n")?;
+        return Some(Input::from(line));
+    }
+    let scratch = environment.get("TMPDIR").unwrap_or("/tmp".as_ref());
+    let spool = Arc::new(Spool::new(scratch.into()));
+    let (pushed, ended) = (Arc::clone(&spool), Arc::clone(&spool));
+    if let Some(password) = password
+        && let Err(error) = spool.push(format!("{password}\n").as_bytes())
+    {
+        spool.close(Some(error.kind()));
+    } else {
+        follow(
+            move |data| pushed.push(data),
+            move |error| ended.close(error),
+        );
+    }
+    Some(Input::new(spool as Arc<dyn Source>, sent.clone()))
+}

@@ -1,0 +1,290 @@
+//! What a run of `clush` needs, resolved once: commands run on it one after the other, on a set of nodes that may
+//! change in between.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::options::Options;
+use super::worker::{Given, Reached, Worker};
+use crate::cli::console::Console;
+use crate::cli::context::Engine;
+use crate::cli::groups::Sources;
+use crate::cli::outputs;
+use crate::config::Environment;
+use crate::config::clush::{ClushConf, Verbosity};
+use crate::event::{Ending, ErrorCode, Meter, Outcome, Summary};
+use crate::exec::{Means, Requests, dispatch};
+use crate::nodeset::{self, NodeSet, Style};
+use crate::plan::{Limits, NodeName, Plan};
+use crate::report::clush::{Clush, Form, Look};
+use crate::report::files::Files;
+use crate::terminal::enter::Enter;
+use crate::transport::Command;
+use crate::transport::input::Input;
+use crate::transport::placeholder::Template;
+use crate::work::run::Run;
+
+/// How long authentication may take, as in `hash`.
+const AUTHENTICATE: Duration = Duration::from_secs(30);
+
+/// Everything but the command.
+pub(super) struct Session<'a> {
+    pub(super) called: &'a str,
+    pub(super) environment: Environment,
+    pub(super) console: &'a mut Console,
+    pub(super) options: Options,
+    pub(super) conf: ClushConf,
+    pub(super) sources: Sources,
+    pub(super) style: Style,
+    /// The nodes to run on.
+    pub(super) nodes: NodeSet,
+    /// Whether equal outputs are shown once.
+    pub(super) gather: bool,
+    pub(super) engine: Engine,
+    pub(super) worker: &'static Worker,
+    /// What every command reads, and how much of it was sent.
+    pub(super) input: Option<Input>,
+    pub(super) sent: Meter,
+    pub(super) fanout: NonZeroUsize,
+    pub(super) limits: Limits,
+    pub(super) verbosity: Verbosity,
+    pub(super) color: bool,
+    /// Whether somebody sits at the keyboard.
+    pub(super) interactive: bool,
+    /// Whether standard input is the terminal in whose foreground we run.
+    pub(super) keyboard: bool,
+}
+
+/// How a command ended everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// By itself; the exit code that `-S` gives.
+    Done(u8),
+    /// Ctrl-C, or another signal's number.
+    Signal(u8),
+}
+
+/// The signal of Ctrl-C.
+pub(super) const INTERRUPT: u8 = 2;
+
+/// The limits of a number of seconds; 0 and below is none.
+pub(super) fn limit(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|limit| !limit.is_zero())
+}
+
+impl Session<'_> {
+    /// The time limits of the configuration.
+    pub(super) fn limits(connect: f64, command: f64) -> Limits {
+        Limits {
+            connect: limit(connect),
+            authenticate: Some(AUTHENTICATE),
+            command: limit(command),
+            ..Limits::default()
+        }
+    }
+
+    fn form(&self) -> Form {
+        match (self.gather, self.options.lines) {
+            _ if self.options.diff => Form::Diff,
+            (true, true) => Form::Columns,
+            (false, true) => Form::Lines,
+            (true, false) => Form::Blocks,
+            (false, false) => Form::Live,
+        }
+    }
+
+    /// Runs a command on all nodes and shows what comes of it.
+    pub(super) fn run(&mut self, command: &str) -> Result<End, Failure> {
+        if self.worker.has_placeholders {
+            Template::parse(command).map_err(|error| Failure::Named(error.to_string()))?;
+        }
+        if self.verbosity == Verbosity::Debug {
+            let (connect, command_limit) = (self.limits.connect, self.limits.command);
+            let seconds = |limit: Option<Duration>| limit.unwrap_or_default().as_secs_f64();
+            writeln!(
+                self.console.out,
+                "{}: nodeset={} fanout={} [timeout conn={:?} cmd={:?}] command=\"{command}\"",
+                self.called,
+                self.fold(&self.nodes)?,
+                self.fanout,
+                seconds(connect),
+                seconds(command_limit),
+            )?;
+        }
+        let names: Arc<[NodeName]> = self.nodes.iter().map(NodeName::from).collect();
+        let reached = self.worker.make(&Given {
+            called: self.called,
+            conf: &self.conf,
+            environment: &self.environment,
+            console: &*self.console,
+            nodes: &names,
+            folded: &self.nodes.to_string(),
+        })?;
+        let work = Run {
+            command: Command {
+                line: command.to_owned(),
+                stdin: self.input.clone(),
+                pty: false,
+            },
+        };
+        let plan = Plan::all(names, self.fanout, self.limits);
+        self.show(&plan, &reached, &work)
+    }
+
+    fn look(&self, reached: &Reached) -> Look<'static> {
+        let form = self.form();
+        let quiet = self.verbosity == Verbosity::Quiet;
+        let shown = matches!(self.verbosity, Verbosity::Standard | Verbosity::Verbose);
+        Look {
+            program: self.called.to_owned(),
+            form,
+            merge_err: self.options.gather_all,
+            labels: !self.options.no_labels,
+            echo: self.verbosity >= Verbosity::Verbose,
+            count_in_headers: !quiet && self.conf.node_count().unwrap_or(true),
+            count_in_messages: !quiet,
+            messages: !(quiet && self.options.maxrc),
+            progress: shown && (form != Form::Live || self.options.progress),
+            interactive: self.interactive,
+            color: self.color,
+            escape_out: self.console.out_is_terminal,
+            escape_err: self.console.err_is_terminal,
+            reasons: reached.reasons,
+            sent: self.input.is_some().then(|| self.sent.clone()),
+            fold: Box::new(|set| Ok(set.to_string())),
+            style: self.style.clone(),
+        }
+    }
+
+    /// The text of a set: by groups with `-r`, and folded as `--axis` says.
+    fn fold(&self, set: &NodeSet) -> io::Result<String> {
+        if !self.options.regroup {
+            return Ok(set.fold(&self.style));
+        }
+        let source = self.options.source.as_deref();
+        let told = nodeset::regroup(set, source, &self.sources)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        let prefix = source.filter(|_| !self.options.no_prefix);
+        Ok(told.fold(prefix, &self.style))
+    }
+
+    fn show(&mut self, plan: &Plan, reached: &Reached, work: &Run) -> Result<End, Failure> {
+        let mut out = self
+            .console
+            .out
+            .get_ref()
+            .try_clone()
+            .map(io::BufWriter::new)?;
+        let err = self.console.err.try_clone()?;
+        self.console.close()?;
+        let this = &*self;
+        let look = Look {
+            fold: Box::new(|set| this.fold(set)),
+            ..this.look(reached)
+        };
+        let live = look.form == Form::Live && !look.progress;
+        let mut clush = Clush::new(
+            look,
+            Arc::clone(&plan.nodes),
+            &mut out,
+            err,
+            &this.scratch(),
+        );
+        let means = Means {
+            launcher: reached.launcher.as_deref(),
+            ..Means::new(&*reached.transport, work)
+        };
+        let mut files = match live {
+            true => this.files(plan)?,
+            false => None,
+        };
+        let (summary, signal) = this
+            .engine
+            .block_on(async |signals| {
+                let mut enter = this.interactive.then(|| Enter::listen(&this.console.floor));
+                let requests = Requests {
+                    stops: &mut signals.stops,
+                    questions: enter.as_mut().map(|enter| &mut enter.pressed),
+                };
+                let summary = match &mut files {
+                    Some(files) => {
+                        let mut both = files.around(&mut clush);
+                        dispatch(plan, means, requests, &mut both).await
+                    }
+                    None => dispatch(plan, means, requests, &mut clush).await,
+                };
+                (summary, signals.first())
+            })
+            .map_err(|error| Failure::Named(error.to_string()))?;
+        let incomplete = clush.incomplete();
+        drop(clush);
+        out.flush()?;
+        self.end(summary, signal, incomplete.as_deref())
+    }
+
+    fn end(
+        &mut self,
+        summary: Summary,
+        signal: Option<u8>,
+        incomplete: Option<&str>,
+    ) -> Result<End, Failure> {
+        match summary.ending {
+            Some(Ending::OutputLost(error)) => Err(Failure::Output(error)),
+            Some(Ending::Stopped) => {
+                let signal = signal.unwrap_or(INTERRUPT);
+                match incomplete {
+                    _ if signal != INTERRUPT => {}
+                    Some(nodes) => self.console.complain(format_args!(
+                        "Keyboard interrupt ({nodes} did not complete)."
+                    )),
+                    None => self.console.complain("Keyboard interrupt."),
+                }
+                Ok(End::Signal(signal))
+            }
+            Some(Ending::Deadline | Ending::Threshold(_)) | None => {
+                let codes = summary.outcomes.iter().map(|(_, outcome)| code(outcome));
+                Ok(End::Done(codes.max().unwrap_or(0)))
+            }
+        }
+    }
+
+    /// The folder for output that outgrows memory: `$TMPDIR`, else `/tmp`.
+    fn scratch(&self) -> PathBuf {
+        let folder = self.environment.get("TMPDIR");
+        folder.map_or_else(|| "/tmp".into(), PathBuf::from)
+    }
+
+    /// The files of `--outdir` and `--errdir`.
+    fn files(&self, plan: &Plan) -> Result<Option<Files<'static>>, Failure> {
+        let Options { outdir, errdir, .. } = &self.options;
+        if outdir.is_none() && errdir.is_none() {
+            return Ok(None);
+        }
+        let open = |folder: &Option<PathBuf>| {
+            folder
+                .as_deref()
+                .map(|folder| outputs::folder(folder, &plan.nodes))
+                .transpose()
+                .map_err(|failed| Failure::system(&failed.error, &failed.path))
+        };
+        Ok(Some(Files::new(
+            Arc::clone(&plan.nodes),
+            open(outdir)?,
+            open(errdir)?,
+        )))
+    }
+}
+
+/// The exit code that an outcome is for `-S`.
+fn code(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Failed(failure) if failure.code == ErrorCode::TimeoutCommand => 255,
+        Outcome::Failed(_) | Outcome::Exited { .. } | Outcome::Killed { .. } => outcome.status(),
+    }
+}
