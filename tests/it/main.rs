@@ -15,6 +15,7 @@ mod clush;
 mod completions;
 mod embedded_lab;
 mod emulator;
+mod faults;
 mod fleet;
 mod gateway;
 mod golden;

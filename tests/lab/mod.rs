@@ -15,7 +15,7 @@
 
 mod files;
 mod hash;
-mod process;
+pub(crate) mod process;
 pub(crate) mod slurm;
 mod terminal;
 mod tests;
