@@ -53,6 +53,7 @@ fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
         escape_err: false,
         progress: false,
         floor: Default::default(),
+        transfer: None,
     };
     report::new(
         &look,

@@ -231,6 +231,7 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         escape_err: false,
         progress: false,
         floor: Default::default(),
+        transfer: None,
     };
     let names = Arc::clone(&plan.nodes);
     let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));

@@ -236,6 +236,8 @@ error_codes! {
     Wait = "E_WAIT", Command;
     /// What was to be sent to the node could not be read here.
     Input = "E_INPUT", Command;
+    /// What the node gave could not be written here.
+    Output = "E_OUTPUT", Command;
     /// Nothing was begun on the node, because of what was found on another.
     NotBegun = "E_NOT_BEGUN", Command;
     /// The capacity guard refused.
@@ -290,6 +292,21 @@ impl Meter {
     pub fn total(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// A number of bytes as people write it: `12 B`, `1.2 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let mut units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].into_iter();
+    let mut shown = format!("{bytes} B");
+    let mut value = bytes as f64;
+    while value >= 1024.0
+        && let Some(unit) = units.next()
+    {
+        value /= 1024.0;
+        shown = format!("{value:.1} {unit}");
+    }
+    shown
 }
 
 /// How hard a run is asked to stop. It only rises during a run.

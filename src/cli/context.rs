@@ -22,7 +22,7 @@ use crate::haproxy::select::Selector;
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
-use crate::report::{self, Form, Look};
+use crate::report::{self, Form, Look, Transfer};
 use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
 use crate::topology::{Topology, TopologyError};
@@ -49,6 +49,8 @@ pub struct Context<'a> {
     pub show: Show,
     /// How careful to be.
     pub care: Care,
+    /// What the verb copies, for the progress.
+    pub transfer: Option<Transfer>,
     config: Option<Config>,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Context<'a> {
             reach,
             show,
             care,
+            transfer: None,
             config: None,
         }
     }
@@ -417,6 +420,7 @@ impl<'a> Context<'a> {
                 && !self.show.quiet
                 && matches!(form, Form::Gathered | Form::Blocks | Form::Lines),
             floor: self.console.floor.clone(),
+            transfer: self.transfer.clone(),
         })
     }
 
@@ -562,7 +566,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn worker(&mut self) -> Result<Worker, CliError> {
+    /// How nodes are reached.
+    pub(crate) fn worker(&mut self) -> Result<Worker, CliError> {
         Ok(match self.reach.worker {
             Some(worker) => worker,
             None => self.config()?.values.worker.unwrap_or(Worker::Native),

@@ -1,5 +1,6 @@
 //! A line of progress on the terminal, around another reporter.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::Reporter;
+use super::look::{Look, Transfer};
 use super::notes::fold;
-use crate::event::{Event, NodeId, Outcome, Stop, Summary};
+use crate::event::{Event, NodeId, Outcome, Stop, Summary, size};
 use crate::plan::NodeName;
 use crate::prompt::Floor;
 
@@ -27,6 +29,7 @@ pub struct Live<'a> {
     names: Arc<[NodeName]>,
     bar: ProgressBar,
     floor: Floor,
+    rate: Option<Rate>,
     begun: Instant,
     running: Vec<NodeId>,
     done: usize,
@@ -43,7 +46,7 @@ impl std::fmt::Debug for Live<'_> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>, floor: Floor) -> Self {
+    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>, look: &Look) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
             bar.set_style(style);
@@ -52,7 +55,8 @@ impl<'a> Live<'a> {
             inner,
             names,
             bar,
-            floor,
+            floor: look.floor.clone(),
+            rate: look.transfer.clone().map(Rate::new),
             begun: Instant::now(),
             running: Vec::new(),
             done: 0,
@@ -118,8 +122,9 @@ impl Reporter for Live<'_> {
         } else {
             format!(", {} failed", self.failed)
         };
+        let copied = self.rate.as_mut().map(Rate::show).unwrap_or_default();
         self.bar.set_message(format!(
-            "{}/{} done{failed}{pending}",
+            "{}/{} done{failed}{copied}{pending}",
             self.done,
             self.names.len()
         ));
@@ -131,5 +136,42 @@ impl Reporter for Live<'_> {
         self.bar.finish_and_clear();
         self.floor.draw(false);
         self.inner.finish(summary)
+    }
+}
+
+/// How fast a copy goes: over the last second or so, as that is what people want to know.
+struct Rate {
+    transfer: Transfer,
+    /// When how much had gone over, the oldest first.
+    seen: VecDeque<(Instant, u64)>,
+}
+
+/// Over how many drawings the rate is taken.
+const SEEN: usize = 20;
+
+impl Rate {
+    fn new(transfer: Transfer) -> Self {
+        let seen = VecDeque::from([(Instant::now(), transfer.meter.total())]);
+        Self { transfer, seen }
+    }
+
+    fn show(&mut self) -> String {
+        let (now, done) = (Instant::now(), self.transfer.meter.total());
+        let (then, before) = *self.seen.front().unwrap_or(&(now, done));
+        if self.seen.len() == SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((now, done));
+        let seconds = (now - then).as_secs_f64();
+        let rate = if seconds > 0.0 {
+            (done - before) as f64 / seconds
+        } else {
+            0.0
+        };
+        let total = match self.transfer.total {
+            Some(total) => format!(" of {}", size(total)),
+            None => String::new(),
+        };
+        format!(", {}{total} at {}/s", size(done), size(rate as u64))
     }
 }

@@ -1,5 +1,7 @@
 //! How a run is shown: resolved from options, configuration and the terminal's facts.
 
+use crate::event::Meter;
+
 use crate::prompt::Floor;
 
 /// The form of the output.
@@ -44,6 +46,17 @@ pub struct Look {
     pub escape_err: bool,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+    /// What is copied meanwhile, for the progress.
+    pub transfer: Option<Transfer>,
     /// Who has the terminal that progress is shown on.
     pub floor: Floor,
+}
+
+/// A copy that goes on.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// Counts what has gone over, to or from all nodes.
+    pub meter: Meter,
+    /// How much that will be, if it is known.
+    pub total: Option<u64>,
 }

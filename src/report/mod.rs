@@ -24,7 +24,7 @@ use crate::gather::{DEFAULT_BUDGET, Gather};
 use crate::plan::NodeName;
 
 use gathered::Labels;
-pub use look::{Form, Look};
+pub use look::{Form, Look, Transfer};
 use notes::Notes;
 use out::Out;
 pub use services::{ActionEnd, ActionLog, ServiceReporter, Stopped};
@@ -138,7 +138,7 @@ pub fn new<'a>(
         }),
     };
     if look.progress {
-        Box::new(live::Live::new(reporter, shown, look.floor.clone()))
+        Box::new(live::Live::new(reporter, shown, look))
     } else {
         reporter
     }

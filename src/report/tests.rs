@@ -24,6 +24,7 @@ fn look(form: Form) -> Look {
         escape_err: false,
         progress: false,
         floor: Floor::default(),
+        transfer: None,
     }
 }
 

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -22,6 +23,9 @@ pub const CHUNK: usize = 32 * 1024;
 pub trait Source: Send + Sync + Debug {
     /// The bytes at an offset, at most [`CHUNK`] of them; empty at the end. Waits for what is not there yet.
     fn read(&self, at: u64) -> BoxFuture<'_, io::Result<Bytes>>;
+
+    /// A reader begins, and this is its place for as long as it reads.
+    fn follow(&self, _place: Weak<AtomicU64>) {}
 }
 
 /// The standard input of a command, cheap to clone.
@@ -47,9 +51,11 @@ impl Input {
     /// A reader of the whole input, from its start.
     #[must_use]
     pub fn reader(&self) -> Reader {
+        let at = Arc::new(AtomicU64::new(0));
+        self.source.follow(Arc::downgrade(&at));
         Reader {
             input: self.clone(),
-            at: 0,
+            at,
         }
     }
 }
@@ -72,7 +78,7 @@ pub(super) fn unreadable(error: &io::Error) -> Outcome {
 #[derive(Debug)]
 pub struct Reader {
     input: Input,
-    at: u64,
+    at: Arc<AtomicU64>,
 }
 
 impl Reader {
@@ -81,8 +87,9 @@ impl Reader {
     /// # Errors
     /// What the origin said.
     pub async fn next(&mut self) -> io::Result<Bytes> {
-        let data = self.input.source.read(self.at).await?;
-        self.at += data.len() as u64;
+        let at = self.at.load(Ordering::Relaxed);
+        let data = self.input.source.read(at).await?;
+        self.at.store(at + data.len() as u64, Ordering::Relaxed);
         self.input.sent.add(data.len());
         Ok(data)
     }

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
-use input::Input;
+pub use input::{CHUNK, Input, Source};
 pub use launch::{FleetIo, Launch, Launcher};
 
 /// A boxed future, as the object-safe traits here return it.
@@ -151,6 +151,11 @@ impl NodeIo {
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// The node was heard of on another line, which is part of this one's work.
+    pub(crate) fn hears(&self, at: Instant) {
+        self.heard.send_replace(at);
     }
 
     /// When the node was last heard of, for the limit on silence.

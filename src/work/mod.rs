@@ -1,5 +1,7 @@
 //! What can be done on a node once it is reached: one file per kind of work.
 
+pub mod copy;
+pub mod fetch;
 pub mod haproxy;
 pub mod ping;
 pub mod run;

@@ -13,6 +13,7 @@ mod clubak;
 mod clubak_oracle;
 mod clush;
 mod completions;
+mod copy;
 mod embedded_lab;
 mod emulator;
 mod faults;

@@ -83,6 +83,10 @@ enum Verb {
     Raw(verb::question::RawArgs),
     /// Run a command on the nodes (short: hash … -- COMMAND)
     Run(verb::run::RunArgs),
+    /// Copy local files and folders to the nodes
+    Copy(verb::copy::CopyArgs),
+    /// Fetch files and folders of the nodes
+    Fetch(verb::fetch::FetchArgs),
     /// See which nodes can be reached and logged in to
     Ping(verb::ping::PingArgs),
     /// Keep the embedded lab up, for other programs
@@ -113,6 +117,8 @@ impl Verb {
             Self::Sess(_) => verb::question::run(Command::ShowSessions, context),
             Self::Raw(args) => verb::question::raw(&args, context),
             Self::Run(args) => verb::run::run(args, context),
+            Self::Copy(args) => verb::copy::run(&args, context),
+            Self::Fetch(args) => verb::fetch::run(&args, context),
             Self::Ping(args) => verb::ping::run(&args, context),
             Self::Lab(args) => verb::lab::run(&args, context),
             Self::Config(args) => verb::config::run(&args, context),

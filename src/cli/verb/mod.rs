@@ -3,6 +3,8 @@
 pub mod change;
 pub mod completions;
 pub mod config;
+pub mod copy;
+pub mod fetch;
 pub mod gateway;
 pub mod lab;
 pub mod links;

@@ -1,0 +1,181 @@
+//! Copies local files to each node: one command with one stream as its input, so that whoever can run a command can copy.
+//!
+//! What arrives is checked on the node and then renamed into place; a copy that fails leaves no part of a file behind.
+
+mod pack;
+mod script;
+mod tar;
+mod window;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+
+use super::Work;
+use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stream, size};
+use crate::transport::{BoxFuture, Command, Input, NodeIo, Session};
+
+pub use pack::{Keep, Pack, PackError};
+pub(in crate::work) use script::quote;
+use window::Window;
+
+/// What a node says in the way of a proof when nothing else is to be said.
+const PROOF: &str = "hapsh: copied";
+
+/// So much of what a node says is kept until it is known what it means.
+const SAID: usize = 64 * 1024;
+
+/// A copy of local files to a place on the nodes.
+///
+/// Exit status 0 means that all is there; any other comes with one line on standard error that says why.
+#[derive(Debug)]
+pub struct Upload {
+    pack: Arc<Pack>,
+    command: Command,
+    /// What is said on success, by the node itself.
+    said: Option<String>,
+    sent: Meter,
+}
+
+impl Upload {
+    /// Copies to `dest`: into it if it is a folder on the node, else to that name, which only a single source can have.
+    /// At most `wave` nodes are at work at one time. On success each node says `said`.
+    #[must_use]
+    pub fn new(pack: Pack, dest: &str, wave: usize, said: Option<String>) -> Self {
+        let pack = Arc::new(pack);
+        let sent = Meter::default();
+        let source = Window::new(Arc::clone(&pack), wave);
+        let tag = format!("{:016x}", fastrand::u64(..));
+        let line = script::line(&pack, dest, &tag, said.as_deref().unwrap_or(PROOF));
+        Self {
+            pack,
+            command: Command {
+                line,
+                stdin: Some(Input::new(Arc::new(source), sent.clone())),
+                pty: false,
+            },
+            said,
+            sent,
+        }
+    }
+
+    /// What is copied.
+    #[must_use]
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
+    /// The bytes sent so far, over all nodes. One node takes [`Pack::length`] of them.
+    #[must_use]
+    pub fn sent(&self) -> Meter {
+        self.sent.clone()
+    }
+
+    async fn run(&self, session: &mut dyn Session, io: &mut NodeIo) -> Outcome {
+        let (outcome, heard) = hear(session, &self.command, io).await;
+        let is_proved = heard.out.ends_with(b"\n") && {
+            let lines = heard.out.trim_ascii_end();
+            lines.ends_with(self.said.as_deref().unwrap_or(PROOF).as_bytes())
+        };
+        if outcome != Outcome::OK {
+            heard.tell(io).await;
+            return outcome;
+        }
+        if !is_proved {
+            return Outcome::failed(
+                ErrorCode::ExecRefused,
+                "the node runs something else than what it is asked to, so nothing was copied",
+            );
+        }
+        if let Some(said) = &self.said {
+            io.output(Stream::Out, format!("{said}\n").into()).await;
+        }
+        outcome
+    }
+}
+
+/// What a node said.
+#[derive(Debug, Default)]
+struct Heard {
+    out: BytesMut,
+    err: BytesMut,
+}
+
+impl Heard {
+    async fn tell(self, io: &NodeIo) {
+        for (stream, data) in [(Stream::Out, self.out), (Stream::Err, self.err)] {
+            if !data.is_empty() {
+                io.output(stream, data.freeze()).await;
+            }
+        }
+    }
+}
+
+/// Runs a command and keeps what it says, as only its end tells what that is worth.
+async fn hear(session: &mut dyn Session, command: &Command, io: &mut NodeIo) -> (Outcome, Heard) {
+    let (events, mut inbox) = mpsc::channel(8);
+    let mut own = NodeIo::new(io.node(), events, io.stop.clone());
+    let running = async {
+        let outcome = session.exec(command, &mut own).await;
+        drop(own);
+        outcome
+    };
+    let hearing = async {
+        let mut heard = Heard::default();
+        while let Some(event) = inbox.recv().await {
+            if let Event::Output { stream, data, .. } = event {
+                let kept = match stream {
+                    Stream::Out => &mut heard.out,
+                    Stream::Err => &mut heard.err,
+                };
+                let room = SAID.saturating_sub(kept.len()).min(data.len());
+                kept.extend_from_slice(&data[..room]);
+            }
+        }
+        heard
+    };
+    tokio::join!(running, hearing)
+}
+
+impl Work for Upload {
+    fn serve<'a>(
+        &'a self,
+        _node: NodeId,
+        session: &'a mut dyn Session,
+        io: &'a mut NodeIo,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.run(session, io))
+    }
+
+    fn command(&self, _node: NodeId) -> Option<Cow<'_, Command>> {
+        let mut command = self.command.clone();
+        if self.said.is_none() {
+            // Nobody stands between the node and the output, who would take the proof away.
+            command.line = command.line.replacen(&quote(PROOF), "''", 1);
+        }
+        Some(Cow::Owned(command))
+    }
+}
+
+/// How much was copied, for people: `3 files, 1.2 MiB`.
+#[must_use]
+pub fn amount(files: usize, bytes: u64) -> String {
+    let plural = if files == 1 { "" } else { "s" };
+    format!("{files} file{plural}, {}", size(bytes))
+}
+
+/// The line that copies on this machine (`-R exec`): `cp`, with the placeholders of the node in the paths.
+#[must_use]
+pub fn here(sources: &[PathBuf], dest: &str, keep: Keep) -> String {
+    let copy = |source: &PathBuf| {
+        let recursive = if source.is_dir() { " -r" } else { "" };
+        let times = if keep.times { " -p" } else { "" };
+        let source = quote(&source.to_string_lossy());
+        format!("cp{recursive}{times} -- {source} {}", quote(dest))
+    };
+    let lines: Vec<String> = sources.iter().map(copy).collect();
+    lines.join(" && ")
+}

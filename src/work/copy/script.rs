@@ -1,0 +1,106 @@
+//! What a node runs to take files in: text for any login shell, which hands it to a POSIX `sh`.
+//!
+//! A login shell may be csh or fish, so the scripts hold no apostrophe, line break, exclamation mark or double backslash.
+//! All that arrives goes under a temporary name in the folder where it will be and is renamed when it is whole; whatever
+//! ends the script before takes it away again. The stream may end early when a connection is cut: then too little arrived.
+
+use super::pack::Pack;
+
+/// What both scripts begin with: how they fail, what they look up, and where things go.
+const BEGIN: &str = r#"unset CDPATH; f() { printf "%s\n" "$1" >&2; exit 1; }; g() { m=$1; u=$3; o=$4; z=$5; }; t=; x() { [ -z "$t" ] || { chmod -R u+rwx "$t"; rm -rf "$t"; } 2>/dev/null; }; trap x 0; trap "exit 129" 1; trap "exit 130" 2; trap "exit 141" 13; trap "exit 143" 15; q() { if [ -e "$1" ]; then f "$1: Not a directory"; else f "$1: No such file or directory"; fi; }; l() { p=.; case $d in (*/*) p=${d%/*}; p=${p:-/};; esac; [ -d "$p" ] || q "$p"; t=${p%/}/.hapsh-$k-$(uname -n)-$$; umask 077; set -C; }; d=${1:-.}; k=$2; a=$3; case $d in (-*) d=./$d;; esac; "#;
+
+/// One file, whose bytes are the stream. Behind what both have come name, size, permissions (octal, and as `ls` shows
+/// them), and the times of change and access, or nothing.
+const FILE: &str = r#"if [ -d "$d" ]; then d=${d%/}/$4; else case $d in (*/) q "$d";; esac; fi; if [ -L "$d" ]; then r=$(readlink -f "$d" 2>/dev/null); d=${r:-$d}; fi; [ -d "$d" ] && f "$d: Is a directory"; l; e=$({ cat >"$t"; } 2>&1) || f "$d: ${e##*: }"; set -f; g $(ls -ldn "$t"); [ "$z" = "$5" ] || f "$d: only $z of $5 bytes arrived; nothing was put there"; if [ -e "$d" ]; then g $(ls -ldn "$d"); chown "$u:$o" "$t" 2>/dev/null; fi; e=$(chmod "$6" "$t" 2>&1) || f "$d: ${e##*: }"; g $(ls -ldn "$t"); case $m in ("$7"*) ;; (*) f "$d: cannot be given the permissions $7";; esac; if [ -n "$8" ]; then e=$({ TZ=UTC0 touch -m -t "$8" "$t" && TZ=UTC0 touch -a -t "$9" "$t"; } 2>&1) || f "$d: ${e##*: }"; fi; e=$(mv -f "$t" "$d" 2>&1) || f "$d: ${e##*: }"; t=; "#;
+
+/// A tar stream. Behind what both have come the number of sources, of members and of bytes, the permissions that files
+/// have, and the options of tar. Existing folders are merged into, each file is renamed by itself, and what cannot be put
+/// in its place (a file for a folder) is found before anything is.
+const TREE: &str = r#"n=; if [ -d "$d" ]; then d=${d%/}/.; else [ "$4" = 1 ] || q "$d"; d=${d%/}; [ -e "$d" ] && q "$d"; n=$d; fi; l; command -v tar >/dev/null 2>&1 || f "tar: not found on the node; folders and several files cannot be copied to it"; e=$(mkdir "$t" 2>&1) || { t=; f "${n:-$p}: ${e##*: }"; }; e=$({ cd "$t" && tar "$8" -; } 2>&1) || { case $e in (*"No space left"*) e="No space left on device";; (*"uota exceeded"*) e="Disk quota exceeded";; (*) e=$(printf "%s\n" "$e" | sed -n 1p); e=${e#tar: };; esac; f "${n:-$p}: $e"; }; v=$(find "$t" -exec ls -ldn {} + | { i=-1; s=0; b=; while read -r m c u o z r; do case $m in ([-dl][-r][-w]*) i=$((i+1));; esac; case $m in (-[-r][-w]*) s=$((s+z)); case $7 in (*" ${m%[.+@]} "*) ;; (*) b=" $m";; esac;; esac; done; printf "%s" "$i $s$b"; }); [ "$v" = "$5 $6" ] || f "${n:-$p}: what arrived is not what was sent ($v instead of $5 $6: members, bytes); nothing was put there"; w() { if [ -L "$1" ]; then y=f; elif [ -d "$1" ]; then y=d; else y=f; fi; if [ "$y" = d ] && [ -d "$2" ]; then for i in "$1"/* "$1"/.*; do case ${i##*/} in (.|..) continue;; esac; if [ -e "$i" ] || [ -L "$i" ]; then w "$i" "$2/${i##*/}"; fi; done; return 0; fi; if [ -d "$2" ]; then f "$2: Is a directory"; fi; if [ "$y" = d ]; then if [ -e "$2" ] || [ -L "$2" ]; then f "$2: Not a directory"; fi; fi; [ -n "$h" ] && return 0; j=; if [ "$y" = d ]; then [ -w "$1" ] || { j=y; chmod u+w "$1"; }; elif [ -f "$2" ]; then set -f; g $(ls -ldn "$1"); v=$u:$o; g $(ls -ldn "$2"); set +f; case $u:$o in ("$v") ;; (*) chown -h "$u:$o" "$1" 2>/dev/null;; esac; fi; e=$(mv -f "$1" "$2" 2>&1) || f "$2: ${e##*: }"; [ -z "$j" ] || chmod u-w "$2"; }; "#;
+
+/// Puts what was unpacked in its place: once to see whether that can be done, once to do it.
+const PLACE: &str = r#"for h in y ""; do for i in "$t"/* "$t"/.*; do case ${i##*/} in (.|..) continue;; esac; if [ -e "$i" ] || [ -L "$i" ]; then w "$i" "${n:-${p%/}/${i##*/}}"; fi; done; done; "#;
+
+/// The last word, which also proves that it was this script that ended well.
+const END: &str = r#"[ -z "$a" ] || printf "%s\n" "$a"; exit 0"#;
+
+/// The words behind `sh -c` that take a pack to `dest`. `tag` is in the name of what is temporary; `said` is printed when
+/// all is in its place.
+pub(super) fn line(pack: &Pack, dest: &str, tag: &str, said: &str) -> String {
+    let mut words = vec![dest.to_owned(), tag.to_owned(), said.to_owned()];
+    let script = match pack.bare() {
+        Some(file) => {
+            // The name comes from a path, which was checked to be text.
+            words.push(String::from_utf8_lossy(file.name).into_owned());
+            words.push(file.size.to_string());
+            words.push(format!("{:o}", file.mode));
+            words.push(permissions(file.mode));
+            if pack.keep().times {
+                words.push(stamp(file.modified));
+                words.push(stamp(file.accessed));
+            }
+            [BEGIN, FILE, END].concat()
+        }
+        None => {
+            words.push(pack.roots().to_string());
+            words.push(pack.members().to_string());
+            words.push(pack.bytes().to_string());
+            let modes = pack.modes().into_iter().map(permissions);
+            words.push(format!(" {} ", modes.collect::<Vec<_>>().join(" ")));
+            let options = if pack.keep().times { "-xpof" } else { "-xpomf" };
+            words.push(options.to_owned());
+            [BEGIN, TREE, PLACE, END].concat()
+        }
+    };
+    let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    format!("exec /bin/sh -c {} sh {}", quote(&script), words.join(" "))
+}
+
+/// A word in apostrophes, which every shell reads back the same.
+pub(in crate::work) fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The permissions of a file as `ls -l` shows them.
+fn permissions(mode: u32) -> String {
+    let mut text = String::from("-");
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = mode >> shift;
+        text.push(if bits & 4 > 0 { 'r' } else { '-' });
+        text.push(if bits & 2 > 0 { 'w' } else { '-' });
+        text.push(match (bits & 1 > 0, mode & special > 0) {
+            (false, false) => '-',
+            (true, false) => 'x',
+            (true, true) => letter,
+            (false, true) => letter.to_ascii_uppercase(),
+        });
+    }
+    text
+}
+
+/// A time as `touch -t` reads it in UTC; what is out of its range is the epoch.
+fn stamp(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.strftime("%Y%m%d%H%M.%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_login_shell_reads_the_scripts() {
+        let scripts = [BEGIN, FILE, TREE, PLACE, END].concat();
+        for bad in ["'", "\n", "!", r"\\"] {
+            assert!(!scripts.contains(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_as_ls_shows_them() {
+        assert_eq!(permissions(0o644), "-rw-r--r--");
+        assert_eq!(permissions(0o4755), "-rwsr-xr-x");
+        assert_eq!(permissions(0o7640), "-rwSr-S--T");
+        assert_eq!(stamp(951_827_696), "200002291234.56");
+    }
+}
