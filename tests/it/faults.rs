@@ -154,10 +154,10 @@ fn nodes_that_are_over_leave_neither_sockets_nor_children() {
             "test $(hostname) = lb1 && sleep 1000; while [ ! -e {} ]; do echo on; sleep 0.05; done",
             go.display()
         );
-        let words = [
-            "-R", worker, "-w", "lb[1-3]", "--idle", "1s", "--jsonl", "--",
-        ];
-        let (mut command, _home) = lab.hash([&words[..], &[&script]].concat()).into_command();
+        let config = lab.ssh_config().display().to_string();
+        let way = ["-R", worker, "-F", &config];
+        let words = ["-w", "lb[1-3]", "--idle", "1s", "--jsonl", "--", &script];
+        let (mut command, _home) = Hash::new([&way[..], &words].concat()).into_command();
         let mut child = command.stdin(Stdio::null()).spawn().expect("hash");
         let pid = Pid::from_child(&child);
         let mut out = BufReader::new(child.stdout.take().expect("pipe")).lines();
