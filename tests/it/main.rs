@@ -12,6 +12,7 @@ mod lab;
 mod clubak;
 mod clubak_oracle;
 mod clush;
+mod clush_oracle;
 mod completions;
 mod copy;
 mod embedded_lab;

@@ -60,7 +60,13 @@ with open(cases) as cases, open(answers, 'w') as answers:
             except SystemExit as end:
                 code = 0 if end.code is None else end.code if isinstance(end.code, int) else 1
             except BaseException as error:
-                sys.stderr.write(repr(error))
+                if sys.excepthook is sys.__excepthook__:
+                    sys.stderr.write(repr(error))
+                else:
+                    try:
+                        sys.excepthook(*sys.exc_info())
+                    except SystemExit as end:
+                        code = end.code if isinstance(end.code, int) else 1
             try:
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -224,6 +224,8 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             self.clear()?;
         }
         let label = (shown && self.look.labels).then(|| self.names[node.index()].clone());
+        // What is gathered with standard output is shown with it.
+        let shown_as = if gathered { Stream::Out } else { stream };
         let Self {
             look,
             out,
@@ -236,11 +238,11 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
         lines.take(node, stream, data, |line, first| {
             if shown {
                 let label = label.as_deref().filter(|_| first);
-                match stream {
-                    Stream::Out => out.said(label, stream, line)?,
+                match shown_as {
+                    Stream::Out => out.said(label, shown_as, line)?,
                     Stream::Err => {
                         out.out.flush()?;
-                        err.said(label, stream, line)?;
+                        err.said(label, shown_as, line)?;
                     }
                 }
             }

@@ -124,7 +124,7 @@ impl Session<'_> {
             environment: &self.environment,
             console: &*self.console,
             nodes: &names,
-            folded: &self.nodes.to_string(),
+            folded: &self.nodes.fold(&self.style),
         })?;
         let work = Run {
             command: Command {
