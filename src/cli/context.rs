@@ -424,7 +424,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    fn fanout(&mut self) -> Result<NonZeroUsize, CliError> {
+    pub(super) fn fanout(&mut self) -> Result<NonZeroUsize, CliError> {
         let asked = match self.reach.fanout {
             Some(fanout) => fanout,
             None => self.config()?.values.fanout.unwrap_or(NonZeroUsize::MIN),
@@ -489,6 +489,30 @@ impl<'a> Context<'a> {
             Worker::Pdsh => Ok(Box::new(LaunchedOnly("pdsh"))),
             Worker::Slurm => Ok(Box::new(LaunchedOnly("slurm"))),
         }
+    }
+
+    /// The way to other nodes than those it was made for. What it knows of keys and hops is kept.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub(super) fn redirect(
+        &mut self,
+        transport: &mut Box<dyn Transport>,
+        nodes: &[NodeName],
+        folded: &str,
+    ) -> Result<(), CliError> {
+        if self.worker()? == Worker::Exec {
+            *transport = self.transport(nodes, folded)?;
+        }
+        Ok(())
+    }
+
+    /// How many sessions may be kept beside those of the nodes at work: one descriptor each.
+    #[must_use]
+    pub(super) fn spare_sessions(plan: &Plan) -> usize {
+        crate::transport::raise_file_limit()
+            .saturating_sub(64)
+            .saturating_sub(plan.fanout.get())
     }
 
     /// Who reaches nodes by itself.

@@ -14,6 +14,7 @@ pub mod front;
 pub mod getopt;
 mod groups;
 pub mod haproxy;
+mod interactive;
 mod outputs;
 mod printf;
 mod quote;

@@ -68,7 +68,7 @@ pub(super) fn nodes(
 }
 
 /// The groups that node sets may name.
-pub(super) fn groups(environment: &Environment) -> impl Groups {
+pub(super) fn groups(environment: &Environment) -> impl Groups + use<> {
     Known(resolver(environment))
 }
 
@@ -113,7 +113,8 @@ impl Groups for Known {
     }
 }
 
-fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, CliError> {
+/// The nodes that a text means.
+pub(super) fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, CliError> {
     let wrong = |why: String| CliError::usage(format!("bad node set `{text}`: {why}"));
     let parse = |error: ParseError| wrong(format!("{error} (column {})", error.column));
     let expression = nodeset::parse(text).map_err(parse)?;

@@ -1,7 +1,9 @@
-//! The terminal: asked once for what it is; signals and questions.
+//! The terminal: asked once for what it is; signals, questions and lines.
 
 pub mod ask;
+pub mod editor;
 pub mod enter;
+pub mod history;
 pub mod signals;
 pub mod size;
 pub mod stdin;

@@ -1,9 +1,13 @@
 //! The person at the terminal: keys while something runs, questions, and that the terminal is left as it was.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::embedded_lab::LabProcess;
-use crate::lab::{Hash, Terminal, find_program, skip};
+use crate::lab::{Hash, Lab, Terminal, find_program, skip};
 
 /// `hash` on three nodes that are only names, on a terminal.
 fn local(options: &[&str], command: &str) -> Terminal {
@@ -59,4 +63,290 @@ fn a_question_keeps_its_enter() {
     let (code, rest) = terminal.end();
     assert_eq!((code, rest.trim()), (Some(0), "lb[1-2]: in"));
     assert!(terminal.is_as_before());
+}
+
+/// `hash shell` on nodes that are only names.
+fn shell(nodes: &str, kind: &str) -> Terminal {
+    let mut terminal = Terminal::hash(Hash::new(["-R", "exec", "-w", nodes, "shell"]), kind);
+    terminal.until("> ");
+    terminal
+}
+
+/// Enters a command, and presses Enter until these nodes and no others are at work.
+fn begin(terminal: &mut Terminal, command: &str, nodes: &str) {
+    terminal.keys(&format!("{command}\r"));
+    terminal.until(command);
+    terminal.until("\n");
+    loop {
+        terminal.keys("\r");
+        terminal.until("at work ");
+        if terminal.until("\r\n").ends_with(&format!(": {nodes}")) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_session_goes_as_typed() {
+    let mut terminal = shell("N[1-3]", "dumb");
+    for (line, prompt, shown) in [
+        ("echo hi", "N[1-3] (3)> ", "N[1-3]: hi\n"),
+        ("", "N[1-3] (3)> ", ""),
+        ("-N3", "N[1-2] (2)> ", ""),
+        ("+n7", "N[1-2],n7 (3)> ", ""),
+        ("echo %n", "N[1-2],n7 (3)> ", "N1: 0\nN2: 1\nn7: 2\n"),
+        ("@N[8-9]", "N[8-9] (2)> ", ""),
+        ("=", "N[8-9] (2)> ", "hash: each line with its own node\n"),
+        ("=", "N[8-9] (2)> ", "hash: equal output once\n"),
+        ("!echo $HASH_NODES", "N[8-9] (2)> ", "N[8-9]\n"),
+        ("test %h = N8", "N[8-9] (2)> ", "hash: N9: exited with 1\n"),
+        (
+            "?",
+            "N[8-9] (2)> ",
+            "N[8-9] (2 nodes)\n.ok: N8 (1)\n.failed: N9 (1)\n",
+        ),
+        ("@.failed", "N9> ", ""),
+        ("-x1", "N9> ", "hash: none of x1 was among the nodes\n"),
+        (
+            "-N9",
+            "(no nodes)> ",
+            "hash: there are no nodes left; nothing will be run\n",
+        ),
+        (
+            "echo no",
+            "(no nodes)> ",
+            "hash: there are no nodes; nothing was run; name some with @SET or +SET\n",
+        ),
+        (
+            "+n[1",
+            "(no nodes)> ",
+            "hash: bad node set `n[1`: missing bracket: \"n[1\" (column 2)\n",
+        ),
+        (
+            ":what",
+            "(no nodes)> ",
+            "hash: there is no `:what`; `help` shows what there is\n",
+        ),
+        ("+n1", "n1> ", ""),
+        (":timeout 200ms", "n1> ", "hash: a command may take 200ms\n"),
+        (
+            "sleep 1000",
+            "n1> ",
+            "hash: n1: timed out after 0.2s; the command may still be running\n",
+        ),
+        (
+            ":fanout 8",
+            "n1> ",
+            "hash: at most 8 nodes at work at one time\n",
+        ),
+    ] {
+        assert_eq!(terminal.enter(line, prompt), shown, "{line}");
+    }
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
+    assert!(terminal.is_as_before());
+}
+
+#[test]
+fn an_interrupt_stops_the_command_and_not_the_session() {
+    for kind in ["xterm", "dumb"] {
+        let mut terminal = shell("n[1-3]", kind);
+        begin(
+            &mut terminal,
+            "echo got; test %h = n1 || sleep 1000",
+            "n[2-3]",
+        );
+        terminal.keys("\x03");
+        let shown = terminal.until("> ");
+        assert!(shown.contains("n1: got\n"), "{shown}");
+        assert!(shown.contains("n[2-3]: got\n"), "{shown}");
+        assert!(shown.contains("still running: n[2-3]"), "{shown}");
+        assert!(shown.contains("hash: n[2-3]: "), "{shown}");
+        // At the prompt it takes back what was typed.
+        terminal.keys("no such command");
+        terminal.until("no such command");
+        terminal.keys("\x03");
+        terminal.until("n[1-3] (3)> ");
+        assert_eq!(terminal.enter("echo on", "> "), "n[1-3]: on\nn[1-3] (3)");
+        terminal.keys("\x04");
+        assert_eq!(terminal.end(), (Some(0), "\n".to_owned()), "{kind}");
+        assert!(terminal.is_as_before());
+    }
+}
+
+#[test]
+fn lines_typed_ahead_are_for_the_next_prompt() {
+    let mut terminal = shell("n1", "xterm");
+    terminal.keys("echo begun; read -t 2 x < /dev/zero; sleep 0.5\r");
+    terminal.until("waiting for n1");
+    terminal.keys("echo first\recho second\r");
+    terminal.until("n1: first");
+    terminal.until("n1: second");
+    terminal.until("> ");
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn words_are_completed_and_lines_remembered() {
+    let hash = Hash::new(["-R", "exec", "-w", "n[1-2]", "shell"]);
+    let groups = hash.home().join("config/clustershell/groups.d");
+    fs::create_dir_all(&groups).unwrap();
+    fs::write(
+        groups.join("cluster.yaml"),
+        "roles:\n  web: 'web[1-2]'\n  all: 'web[1-2],x9'\n",
+    )
+    .unwrap();
+    fs::write(
+        groups.with_file_name("groups.conf"),
+        format!("[Main]\ndefault: roles\nautodir: {}\n", groups.display()),
+    )
+    .unwrap();
+    let mut terminal = Terminal::hash(hash, "xterm");
+    terminal.until("> ");
+    assert!(!terminal.is_as_before(), "keys come one by one");
+    terminal.keys("+@w\t");
+    terminal.until("+@web");
+    terminal.keys("\r");
+    terminal.until("n[1-2],web[1-2] (4)> ");
+    terminal.keys("-x9,we\t\t");
+    terminal.until("web1");
+    terminal.until("web2");
+    terminal.keys("1\r");
+    terminal.until("n[1-2],web2 (3)> ");
+    assert_eq!(
+        terminal.enter(" echo secret", "> "),
+        "n[1-2],web2: secret\nn[1-2],web2 (3)"
+    );
+    terminal.enter("echo known", "> ");
+    // Up: the last line that is remembered.
+    terminal.keys("\x1b[A");
+    terminal.until("echo known");
+    terminal.keys("\r");
+    terminal.until("\n");
+    let again = terminal.until("(3)> ");
+    assert!(again.contains("n[1-2],web2: known\n"), "{again}");
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
+    assert!(terminal.is_as_before());
+    let history = terminal.home().join("state/hash/shell_history");
+    let lines = fs::read_to_string(&history).unwrap();
+    assert_eq!(lines, "+@web\n-x9,web1\necho known\necho known\nquit\n");
+    let mode = fs::metadata(&history).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_signal_at_the_prompt_gives_the_terminal_back() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut terminal = shell("n1", "xterm");
+        assert!(!terminal.is_as_before());
+        terminal.signal(signal);
+        assert_eq!(terminal.end().0, Some(code));
+        assert!(terminal.is_as_before());
+    }
+}
+
+#[test]
+fn a_session_can_be_put_aside() {
+    let Some(bash) = find_program("bash", "") else {
+        return skip("bash is not installed");
+    };
+    let hash = env!("CARGO_BIN_EXE_hash");
+    let home = tempfile::tempdir().unwrap();
+    let mut outer = Command::new(bash);
+    outer
+        .args(["--norc", "--noprofile", "-i"])
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home.path())
+        .env("PS1", "outer$ ")
+        .env("TERM", "xterm");
+    let mut terminal = Terminal::start(&mut outer);
+    terminal.until("outer$ ");
+    terminal.keys(&format!("{hash} -R exec -w n1 shell\r"));
+    terminal.until("n1> ");
+    terminal.keys("\x1a");
+    terminal.until("outer$ ");
+    terminal.keys("echo out''side\r");
+    terminal.until("outside");
+    terminal.until("outer$ ");
+    terminal.keys("fg\r");
+    terminal.until("shell\r\n");
+    terminal.keys("echo in''side; sleep 1000\r");
+    terminal.until("waiting for n1");
+    terminal.keys("\x1a");
+    terminal.until("outer$ ");
+    terminal.keys("fg\r");
+    terminal.until("waiting for n1");
+    terminal.keys("\x03");
+    terminal.until("inside");
+    terminal.until("n1> ");
+    terminal.keys("\x04");
+    terminal.until("outer$ ");
+    terminal.keys("exit\r");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn lines_of_a_script_are_run_until_one_cannot_be() {
+    let run = |options: &[&str], lines: &str| {
+        let words = [&["-R", "exec", "-w", "n[1-2]"], options, &["shell"]].concat();
+        Hash::new(words).stdin(lines).run()
+    };
+    let ran = run(
+        &[],
+        "echo one\n!read x; echo \"here: $x\"\nfor here\n-n2\n\necho two",
+    );
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(ran.stdout, "n[1-2]: one\nhere: for here\nn1: two\n");
+    assert_eq!(ran.stderr, "");
+    let ran = run(&[], "exit 7\necho on\nquit\necho off\n");
+    assert_eq!((ran.code, &*ran.stdout), (Some(1), "n[1-2]: on\n"), "{ran}");
+    let ran = run(&["-S"], "exit 7\nexit 2\n");
+    assert_eq!(ran.code, Some(7), "{ran}");
+    let ran = run(&[], "echo on\n@n[1\necho off\n");
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (Some(64), "n[1-2]: on\n"),
+        "{ran}"
+    );
+    assert!(!ran.home.path().join("state/hash/shell_history").exists());
+    for words in [["--stdin", "-w", "n1"], ["-q", "-w", "-"]] {
+        let ran = Hash::new(words.iter().chain(&["shell"])).run();
+        assert_eq!(ran.code, Some(64), "{ran}");
+    }
+}
+
+#[test]
+fn connections_stay_open_and_lost_ones_come_back() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    let logins = |node: &str| {
+        let log = fs::read_to_string(lab.log(&format!("{node}/sshd"))).unwrap();
+        log.matches("Accepted publickey").count()
+    };
+    let mut terminal = Terminal::hash(lab.hash(["-w", "lb[1-2]", "shell"]), "dumb");
+    terminal.until("> ");
+    for _ in 0..3 {
+        assert_eq!(
+            terminal.enter("hostname", "lb[1-2] (2)> "),
+            "lb1: lb1\nlb2: lb2\n"
+        );
+    }
+    assert_eq!((logins("lb1"), logins("lb2")), (1, 1));
+    assert_eq!(terminal.enter("-lb1", "lb2> "), "");
+    assert_eq!(terminal.enter("+lb1", "lb[1-2] (2)> "), "");
+    lab.stop("lb1/sshd");
+    lab.start_process("lb1/sshd");
+    assert_eq!(
+        terminal.enter("hostname", "lb[1-2] (2)> "),
+        "lb1: lb1\nlb2: lb2\n"
+    );
+    assert_eq!((logins("lb1"), logins("lb2")), (2, 1));
+    begin(&mut terminal, "echo begun; sleep 1000", "lb[1-2]");
+    terminal.keys("\x03");
+    let shown = terminal.until("lb[1-2] (2)> ");
+    assert!(shown.contains("lb[1-2]: begun\n"), "{shown}");
+    assert_eq!(terminal.enter("echo on", "lb[1-2] (2)> "), "lb[1-2]: on\n");
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
 }

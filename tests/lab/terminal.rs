@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -102,9 +103,22 @@ impl Terminal {
         }
     }
 
+    /// The home of the run.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.as_ref().unwrap().path()
+    }
+
     /// Types.
     pub(crate) fn keys(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Types a line, waits for its echo and then for `text`, and gives what was shown between.
+    pub(crate) fn enter(&mut self, line: &str, text: &str) -> String {
+        self.keys(&format!("{line}\r"));
+        self.until(line);
+        self.until("\n");
+        self.until(text)
     }
 
     /// Waits until the text is shown behind what was waited for last, and gives what stands before it. Codes that move
@@ -138,6 +152,11 @@ impl Terminal {
     /// The modes of the terminal.
     pub(crate) fn modes(&self) -> Termios {
         tcgetattr(&self.slave).unwrap()
+    }
+
+    /// Sends a signal to the program alone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for the end: the exit code, and what was still shown.

@@ -56,6 +56,7 @@ Examples:
   hash -w 'lb[1-2]' drain app/web1 --wait 5m  no new clients, until the last session has ended
   hash -w 'lb[1-2]' enable web1               put it back, and wait until its checks pass
   hash -w '@web' -x web7 -- uptime            a command on a group of nodes
+  hash -w '@web' shell                        a prompt for many commands, over connections that stay open
   hash -w 'n[1-500]' -f 32 -u 10 -L -- df -h  32 at a time, 10 s each, line by line
 
 In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  eval \"$(hapsh shell-init bash)\"  once.";
@@ -87,6 +88,8 @@ enum Verb {
     Copy(verb::copy::CopyArgs),
     /// Fetch files and folders of the nodes
     Fetch(verb::fetch::FetchArgs),
+    /// Open a prompt for commands on the nodes, whose connections stay open
+    Shell(verb::shell::ShellArgs),
     /// See which nodes can be reached and logged in to
     Ping(verb::ping::PingArgs),
     /// Keep the embedded lab up, for other programs
@@ -119,6 +122,7 @@ impl Verb {
             Self::Run(args) => verb::run::run(args, context),
             Self::Copy(args) => verb::copy::run(&args, context),
             Self::Fetch(args) => verb::fetch::run(&args, context),
+            Self::Shell(args) => verb::shell::run(&args, context),
             Self::Ping(args) => verb::ping::run(&args, context),
             Self::Lab(args) => verb::lab::run(&args, context),
             Self::Config(args) => verb::config::run(&args, context),

@@ -11,5 +11,6 @@ pub mod links;
 pub mod ping;
 pub mod question;
 pub mod run;
+pub mod shell;
 pub mod shell_init;
 pub mod status;

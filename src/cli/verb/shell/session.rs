@@ -1,0 +1,444 @@
+//! One session at the prompt: its nodes, its connections, its settings, and what became of the last command.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::HELP;
+use super::sets::{self, Last, WithLast};
+use crate::cli::context::{Context, Fleet};
+use crate::cli::error::CliError;
+use crate::cli::exit::Statuses;
+use crate::cli::interactive::{self, Current, Line, Script, Words, run_here};
+use crate::cli::targets;
+use crate::config::parse_limit;
+use crate::event::{Ending, Summary};
+use crate::exec::pool::SessionPool;
+use crate::exec::{Means, Requests, dispatch};
+use crate::nodeset::{Groups, NodeSet};
+use crate::plan::{NodeName, Plan};
+use crate::report::text::Count;
+use crate::report::{self, Form, Look};
+use crate::terminal::editor::{Editor, Typed};
+use crate::terminal::enter::Enter;
+use crate::terminal::signals::Signals;
+use crate::transport::launch::Launcher;
+use crate::transport::{Command, Transport};
+use crate::work::run::Run;
+
+/// The words of our own that may begin a line.
+const OWN: &[&str] = &["quit", "help", ":diff", ":timeout", ":fanout"];
+
+/// A longer set is cut short in the prompt.
+const LONGEST: usize = 40;
+
+/// A session.
+pub(super) struct Session<'c, 'a> {
+    context: &'c mut Context<'a>,
+    input: Input,
+    groups: Box<dyn Groups>,
+    nodes: NodeSet,
+    current: Current,
+    plan: Plan,
+    transport: Box<dyn Transport>,
+    launcher: Option<Box<dyn Launcher>>,
+    pool: SessionPool,
+    look: Look,
+    /// The form that `=` comes back to.
+    form: Form,
+    last: Last,
+    /// The highest exit code so far.
+    worst: u8,
+}
+
+/// Where lines come from.
+enum Input {
+    Person(Editor),
+    Script(Script),
+}
+
+/// Whether the session goes on; its exit code if that is not the usual one.
+type After = ControlFlow<Option<u8>>;
+
+/// What is next.
+enum Next {
+    Line(String),
+    Again,
+    Leave(Option<u8>),
+}
+
+impl<'c, 'a> Session<'c, 'a> {
+    /// A session with this fleet, from its first line to its last.
+    pub(super) fn run(fleet: Fleet, context: &'c mut Context<'a>) -> Result<u8, CliError> {
+        let Fleet {
+            nodes,
+            plan,
+            transport,
+            launcher,
+            engine,
+            lab: _lab,
+        } = fleet;
+        let look = context.look()?;
+        let current = Current::default();
+        current.set(nodes.clone());
+        let input = Self::input(context, &current)?;
+        let mut session = Session {
+            pool: SessionPool::new(Context::spare_sessions(&plan)),
+            groups: Box::new(targets::groups(&context.environment)),
+            form: match look.form {
+                Form::Lines => Form::Gathered,
+                form @ (Form::Gathered | Form::Blocks | Form::Json | Form::Jsonl) => form,
+            },
+            context,
+            input,
+            nodes,
+            current,
+            plan,
+            transport,
+            launcher,
+            look,
+            last: Last::default(),
+            worst: 0,
+        };
+        engine.block_on(async |signals| {
+            let code = session.serve(signals).await;
+            session.pool.close().await;
+            code
+        })
+    }
+
+    fn input(context: &mut Context<'_>, current: &Current) -> Result<Input, CliError> {
+        if !rustix::termios::isatty(rustix::stdio::stdin()) {
+            return Ok(Input::Script(Script));
+        }
+        let environment = &context.environment;
+        let words = Words::new(
+            Box::new(targets::groups(environment)),
+            current.clone(),
+            environment,
+            (OWN, sets::NAMES),
+        );
+        let state = environment.xdg("XDG_STATE_HOME", ".local/state");
+        let history = state.map(|state| state.join("hash/shell_history"));
+        interactive::editor(environment, history, words)
+            .map(Input::Person)
+            .map_err(|error| CliError::system(format!("cannot use the terminal: {error}")))
+    }
+
+    /// Takes lines until the last. Returns the exit code.
+    async fn serve(&mut self, signals: &mut Signals) -> u8 {
+        let is_script = matches!(self.input, Input::Script(_));
+        if !is_script {
+            self.say("`help` shows what there is to type, Ctrl-D leaves");
+        }
+        let leaving = loop {
+            let line = match self.next(signals).await {
+                Next::Line(line) => line,
+                Next::Again => continue,
+                Next::Leave(code) => break code,
+            };
+            match self.take(&line, signals).await {
+                Ok(After::Continue(())) => {}
+                Ok(After::Break(code)) => break code,
+                Err(error) => {
+                    self.say(&error.to_string());
+                    // What follows counts on what was asked for.
+                    if is_script {
+                        break Some(error.code());
+                    }
+                }
+            }
+        };
+        leaving.unwrap_or(if is_script || self.context.show.max_status {
+            self.worst
+        } else {
+            0
+        })
+    }
+
+    /// The next line, or what came instead.
+    async fn next(&mut self, signals: &mut Signals) -> Next {
+        let prompt = self.prompt();
+        let is_script = matches!(self.input, Input::Script(_));
+        let asking = async {
+            match &mut self.input {
+                Input::Person(editor) => Ok(editor.line(&prompt).await),
+                Input::Script(script) => script.line().await,
+            }
+        };
+        let typed = tokio::select! {
+            biased;
+            Some(_) = signals.stops.recv() => None,
+            typed = asking => Some(typed),
+        };
+        match typed {
+            Some(Ok(Typed::Line(line))) => Next::Line(line),
+            Some(Ok(Typed::Interrupt)) => Next::Again,
+            Some(Ok(Typed::End)) => Next::Leave(None),
+            Some(Err(error)) => {
+                self.say(&format!("standard input is no text: {error}"));
+                Next::Leave(Some(64))
+            }
+            None => match signals.leave() {
+                Some(signal) => Next::Leave(Some(128 + signal)),
+                None if is_script => Next::Leave(Some(130)),
+                None => {
+                    // Behind the ^C of a terminal that edits by itself.
+                    self.context.console.complain("");
+                    signals.forget();
+                    Next::Again
+                }
+            },
+        }
+    }
+
+    fn prompt(&self) -> String {
+        let mut folded = self.nodes.to_string();
+        if let Some((cut, _)) = folded.char_indices().nth(LONGEST) {
+            folded.truncate(cut);
+            folded.push('…');
+        }
+        match self.nodes.len() {
+            0 => "(no nodes)> ".to_owned(),
+            1 => format!("{folded}> "),
+            many => format!("{folded} ({many})> "),
+        }
+    }
+
+    /// Does what a line says.
+    async fn take(&mut self, text: &str, signals: &mut Signals) -> Result<After, CliError> {
+        self.remember(text);
+        match Line::parse(text) {
+            Line::Nothing => {}
+            Line::Quit | Line::Command("exit") => return Ok(After::Break(None)),
+            Line::Command("help") | Line::Command(":help") => self.print(HELP)?,
+            Line::Command(command) if command.starts_with(':') => self.setting(&command[1..])?,
+            Line::Command(command) => return self.command(command, signals).await,
+            Line::Here(command) => return self.here(command, signals).await,
+            Line::Show => self.show()?,
+            Line::Toggle => self.toggle()?,
+            Line::Add(set) => {
+                let mut nodes = self.nodes.clone();
+                nodes.union(&self.eval(set)?);
+                self.go_to(nodes)?;
+            }
+            Line::Remove(set) => {
+                let (mut nodes, without) = (self.nodes.clone(), self.eval(set)?);
+                nodes.difference(&without);
+                if nodes == self.nodes {
+                    self.say(&format!("none of {without} was among the nodes"));
+                }
+                self.go_to(nodes)?;
+            }
+            Line::Replace(set) => {
+                let nodes = self.eval(set)?;
+                self.go_to(nodes)?;
+            }
+        }
+        Ok(After::Continue(()))
+    }
+
+    fn remember(&mut self, line: &str) {
+        if let Input::Person(editor) = &mut self.input
+            && !line.trim().is_empty()
+            && let Err(error) = editor.remember(line)
+        {
+            self.say(&format!("cannot write the history: {error}"));
+        }
+    }
+
+    fn eval(&self, text: &str) -> Result<NodeSet, CliError> {
+        if text.is_empty() {
+            return Err(CliError::usage("a node set is missing").hint("`help` shows what there is"));
+        }
+        let groups = WithLast {
+            groups: &*self.groups,
+            last: &self.last,
+        };
+        targets::eval(&Last::as_groups(text), &groups)
+    }
+
+    /// Other nodes from now on. Connections to those that were left stay open: they may come back.
+    fn go_to(&mut self, nodes: NodeSet) -> Result<(), CliError> {
+        let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
+        self.context
+            .redirect(&mut self.transport, &names, &nodes.to_string())?;
+        self.plan = Plan::all(names, self.plan.fanout, self.plan.limits);
+        self.current.set(nodes.clone());
+        self.nodes = nodes;
+        if self.nodes.is_empty() {
+            self.say("there are no nodes left; nothing will be run");
+        }
+        Ok(())
+    }
+
+    /// Runs a command on the nodes and shows it.
+    async fn command(&mut self, line: &str, signals: &mut Signals) -> Result<After, CliError> {
+        if self.nodes.is_empty() {
+            return Err(CliError::usage("there are no nodes; nothing was run")
+                .hint("name some with @SET or +SET"));
+        }
+        let work = Run {
+            command: Command {
+                line: line.to_owned(),
+                stdin: None,
+                pty: false,
+            },
+        };
+        let summary = {
+            let scratch = self.context.scratch();
+            let console = &mut *self.context.console;
+            let mut reporter = report::new(
+                &self.look,
+                Arc::clone(&self.plan.nodes),
+                &mut console.out,
+                &mut console.err,
+                &scratch,
+            );
+            let means = Means {
+                launcher: self.launcher.as_deref(),
+                pool: Some(&self.pool),
+                ..Means::new(&*self.transport, &work)
+            };
+            let mut enter =
+                matches!(self.input, Input::Person(_)).then(|| Enter::listen(&console.floor));
+            let requests = Requests {
+                stops: &mut signals.stops,
+                questions: enter.as_mut().map(|enter| &mut enter.pressed),
+            };
+            dispatch(&self.plan, means, requests, &mut *reporter).await
+        };
+        self.over(&summary, signals)
+    }
+
+    /// What the end of a command means for the session.
+    fn over(&mut self, summary: &Summary, signals: &mut Signals) -> Result<After, CliError> {
+        self.last = Last::of(summary, &self.plan);
+        let statuses = if self.context.show.max_status {
+            Statuses::Largest
+        } else {
+            Statuses::Command
+        };
+        let code = self.context.code(summary, statuses, signals.first());
+        if matches!(summary.ending, Some(Ending::OutputLost(_))) {
+            return Ok(After::Break(Some(code)));
+        }
+        let is_script = matches!(self.input, Input::Script(_));
+        if matches!(summary.ending, Some(Ending::Stopped)) {
+            if is_script || signals.leave().is_some() {
+                return Ok(After::Break(Some(code)));
+            }
+            signals.forget();
+        }
+        self.worst = self.worst.max(code);
+        Ok(After::Continue(()))
+    }
+
+    /// Runs a command on this machine.
+    async fn here(&mut self, command: &str, signals: &mut Signals) -> Result<After, CliError> {
+        if command.is_empty() {
+            return Err(CliError::usage("a command is missing behind `!`"));
+        }
+        let status = run_here(command, &self.nodes.to_string(), signals)
+            .await
+            .map_err(|error| CliError::system(format!("cannot run /bin/sh: {error}")))?;
+        match status {
+            None => return Ok(After::Break(signals.leave().map(|signal| 128 + signal))),
+            Some(status) if !status.success() => {
+                self.worst = self.worst.max(1);
+                self.say(&format!("here: {status}"));
+            }
+            Some(_) => {}
+        }
+        Ok(After::Continue(()))
+    }
+
+    fn show(&mut self) -> Result<(), CliError> {
+        let mut text = match self.nodes.len() {
+            0 => "no nodes".to_owned(),
+            many => format!("{} ({})", self.nodes, Count(many, "node")),
+        };
+        for line in self.last.describe() {
+            text.push('\n');
+            text.push_str(&line);
+        }
+        self.print(&text)
+    }
+
+    fn toggle(&mut self) -> Result<(), CliError> {
+        let (form, said) = match self.look.form {
+            Form::Json | Form::Jsonl => {
+                return Err(CliError::usage("`=` does not go with JSON"));
+            }
+            Form::Lines => (self.form, "equal output once"),
+            Form::Gathered | Form::Blocks => (Form::Lines, "each line with its own node"),
+        };
+        self.look.form = form;
+        self.say(said);
+        Ok(())
+    }
+
+    /// `timeout 10s` and the like.
+    fn setting(&mut self, text: &str) -> Result<(), CliError> {
+        let mut words = text.split_whitespace();
+        let (name, value) = (words.next().unwrap_or_default(), words.next());
+        if words.next().is_some() {
+            return Err(CliError::usage(format!("too many words behind `:{name}`")));
+        }
+        let said = match (name, value) {
+            ("timeout", None) => timeout(self.plan.limits.command),
+            ("timeout", Some(value)) => {
+                let limit = parse_limit(value).map_err(CliError::usage)?;
+                self.plan.limits.command = Some(limit).filter(|limit| !limit.is_zero());
+                timeout(self.plan.limits.command)
+            }
+            ("fanout", None) => fanout(self.plan.fanout),
+            ("fanout", Some(value)) => {
+                let asked = value
+                    .parse()
+                    .map_err(|_| CliError::usage(format!("`{value}` is no number of nodes")))?;
+                self.context.reach.fanout = Some(asked);
+                self.plan.fanout = self.context.fanout()?;
+                fanout(self.plan.fanout)
+            }
+            _ => {
+                return Err(CliError::usage(format!("there is no `:{name}`"))
+                    .hint("`help` shows what there is"));
+            }
+        };
+        self.say(&said);
+        Ok(())
+    }
+
+    /// Writes what was asked for to standard output.
+    fn print(&mut self, text: &str) -> Result<(), CliError> {
+        let out = &mut self.context.console.out;
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .map_err(|error| CliError::system(format!("cannot write the output: {error}")))
+    }
+
+    /// Says something beside the output.
+    fn say(&mut self, text: &str) {
+        let called = self.context.called;
+        self.context
+            .console
+            .complain(format_args!("{called}: {text}"));
+    }
+}
+
+fn timeout(limit: Option<Duration>) -> String {
+    match limit {
+        Some(limit) => format!("a command may take {}", humantime::format_duration(limit)),
+        None => "a command may take as long as it does".to_owned(),
+    }
+}
+
+fn fanout(fanout: NonZeroUsize) -> String {
+    format!(
+        "at most {} at work at one time",
+        Count(fanout.get(), "node")
+    )
+}
