@@ -405,3 +405,61 @@ fn modes_beat_the_command_line() {
     let said = "[pre] run mode activated\n[pre] command prefix: ['A=b', 'sh', '-c', 'echo $A']\n";
     assert!(ran.stdout.starts_with(said), "{ran}");
 }
+
+#[test]
+fn files_go_to_the_nodes_and_come_back() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    let there = lab.dir().join("there");
+    fs::create_dir(&there).expect("a folder");
+    let dest = there.display().to_string();
+    let words = [
+        "-v", "-w", "lb[1-2]", "-c", "one", "tree", "--dest", &dest, "-p",
+    ];
+    let push = remote(&lab, &words);
+    let home = push.home().to_owned();
+    fs::write(home.join("one"), "1").expect("a file");
+    fs::create_dir_all(home.join("tree/deep")).expect("folders");
+    fs::write(home.join("tree/deep/two"), "22").expect("a file");
+    let ran = push.run();
+    let said = format!("`one' -> lb[1-2]:`{dest}'\n`tree' -> lb[1-2]:`{dest}'\n");
+    assert_ran(&ran, &said, "", 0);
+    assert_eq!(fs::read(there.join("one")).expect("one"), b"1");
+    assert_eq!(fs::read(there.join("tree/deep/two")).expect("two"), b"22");
+
+    let (one, tree) = (format!("{dest}/one"), format!("{dest}/tree"));
+    let words = ["-v", "-w", "lb[1-2]", "--rcopy", &one, &tree, "--dest", "."];
+    let ran = remote(&lab, &words).run();
+    let said = format!("lb[1-2]:`{one}' -> `.'\nlb[1-2]:`{tree}' -> `.'\n");
+    assert_ran(&ran, &said, "", 0);
+    for node in ["lb1", "lb2"] {
+        let read = |name: String| fs::read(ran.home.path().join(name)).expect("a file");
+        assert_eq!(read(format!("one.{node}")), b"1");
+        assert_eq!(read(format!("tree.{node}/deep/two")), b"22");
+    }
+
+    let ran = remote(
+        &lab,
+        &["-S", "-w", "lb[1-2]", "--rcopy", "/no/such", "--dest", "."],
+    )
+    .run();
+    assert_ne!(ran.code, Some(0), "{ran}");
+    for node in ["lb1", "lb2"] {
+        assert!(
+            ran.stderr
+                .contains(&format!("{node}: exited with exit code")),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
+fn copies_here_have_placeholders() {
+    let copy = exec(&["-v", "-w", "n[1-2]", "-c", "one", "--dest", "one-%h"]);
+    fs::write(copy.home().join("one"), "1").expect("a file");
+    let ran = copy.run();
+    assert_ran(&ran, "`one' -> n[1-2]:`one-%h'\n", "", 0);
+    assert_eq!(
+        fs::read(ran.home.path().join("one-n2")).expect("a copy"),
+        b"1"
+    );
+}

@@ -9,23 +9,25 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::options::Options;
-use super::worker::{Given, Reached, Worker};
+use super::worker::{Given, Worker};
 use crate::cli::console::Console;
 use crate::cli::context::Engine;
 use crate::cli::groups::Sources;
 use crate::cli::outputs;
 use crate::config::Environment;
 use crate::config::clush::{ClushConf, Verbosity};
-use crate::event::{Ending, ErrorCode, Meter, Outcome, Summary};
+use crate::event::{Ending, ErrorCode, Meter, NodeId, Outcome, Summary};
+use crate::exec::pool::SessionPool;
 use crate::exec::{Means, Requests, dispatch};
 use crate::nodeset::{self, NodeSet, Style};
 use crate::plan::{Limits, NodeName, Plan};
-use crate::report::clush::{Clush, Form, Look};
+use crate::report::clush::{Clush, Form, Look, Reasons};
 use crate::report::files::Files;
 use crate::terminal::enter::Enter;
 use crate::transport::Command;
 use crate::transport::input::Input;
 use crate::transport::placeholder::Template;
+use crate::work::Work;
 use crate::work::run::Run;
 
 /// How long authentication may take, as in `hash`.
@@ -66,6 +68,15 @@ pub(super) enum End {
     Done(u8),
     /// Ctrl-C, or another signal's number.
     Signal(u8),
+}
+
+/// How a work ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// How it ended everywhere.
+    pub(super) end: End,
+    /// Where all went well.
+    pub(super) done: NodeSet,
 }
 
 /// The signal of Ctrl-C.
@@ -117,15 +128,6 @@ impl Session<'_> {
                 seconds(command_limit),
             )?;
         }
-        let names: Arc<[NodeName]> = self.nodes.iter().map(NodeName::from).collect();
-        let reached = self.worker.make(&Given {
-            called: self.called,
-            conf: &self.conf,
-            environment: &self.environment,
-            console: &*self.console,
-            nodes: &names,
-            folded: &self.nodes.fold(&self.style),
-        })?;
         let work = Run {
             command: Command {
                 line: command.to_owned(),
@@ -133,11 +135,47 @@ impl Session<'_> {
                 pty: false,
             },
         };
-        let plan = Plan::all(names, self.fanout, self.limits);
-        self.show(&plan, &reached, &work)
+        let sent = self.input.is_some().then(|| self.sent.clone());
+        Ok(self.perform(&self.plan(), &work, None, sent)?.end)
     }
 
-    fn look(&self, reached: &Reached) -> Look<'static> {
+    /// The plan for all nodes.
+    pub(super) fn plan(&self) -> Plan {
+        let names: Arc<[NodeName]> = self.nodes.iter().map(NodeName::from).collect();
+        Plan::all(names, self.fanout, self.limits)
+    }
+
+    /// Does one work on all nodes of a plan and shows what comes of it; `moved` counts bytes for progress.
+    pub(super) fn perform(
+        &mut self,
+        plan: &Plan,
+        work: &dyn Work,
+        pool: Option<&SessionPool>,
+        moved: Option<Meter>,
+    ) -> Result<Ended, Failure> {
+        let reached = self.worker.make(&Given {
+            called: self.called,
+            conf: &self.conf,
+            environment: &self.environment,
+            console: &*self.console,
+            nodes: &plan.nodes,
+            folded: &self.nodes.fold(&self.style),
+        })?;
+        let means = Means {
+            launcher: reached.launcher.as_deref(),
+            pool,
+            ..Means::new(&*reached.transport, work)
+        };
+        self.show(plan, means, reached.reasons, moved)
+    }
+
+    /// Closes the connections that were kept for the next work.
+    pub(super) fn close(&self, pool: &SessionPool) -> Result<(), Failure> {
+        let closed = self.engine.block_on(async |_| pool.close().await);
+        closed.map_err(|error| Failure::Named(error.to_string()))
+    }
+
+    fn look(&self, reasons: Reasons, moved: Option<Meter>) -> Look<'static> {
         let form = self.form();
         let quiet = self.verbosity == Verbosity::Quiet;
         let shown = matches!(self.verbosity, Verbosity::Standard | Verbosity::Verbose);
@@ -150,13 +188,14 @@ impl Session<'_> {
             count_in_headers: !quiet && self.conf.node_count().unwrap_or(true),
             count_in_messages: !quiet,
             messages: !(quiet && self.options.maxrc),
-            progress: shown && (form != Form::Live || self.options.progress),
+            progress: shown
+                && (form != Form::Live || self.options.progress || self.options.copying.is_some()),
             interactive: self.interactive,
             color: self.color,
             escape_out: self.console.out_is_terminal,
             escape_err: self.console.err_is_terminal,
-            reasons: reached.reasons,
-            sent: self.input.is_some().then(|| self.sent.clone()),
+            reasons,
+            sent: moved,
             fold: Box::new(|set| Ok(set.to_string())),
             style: self.style.clone(),
         }
@@ -174,7 +213,13 @@ impl Session<'_> {
         Ok(told.fold(prefix, &self.style))
     }
 
-    fn show(&mut self, plan: &Plan, reached: &Reached, work: &Run) -> Result<End, Failure> {
+    fn show(
+        &mut self,
+        plan: &Plan,
+        means: Means<'_>,
+        reasons: Reasons,
+        moved: Option<Meter>,
+    ) -> Result<Ended, Failure> {
         let mut out = self
             .console
             .out
@@ -186,7 +231,7 @@ impl Session<'_> {
         let this = &*self;
         let look = Look {
             fold: Box::new(|set| this.fold(set)),
-            ..this.look(reached)
+            ..this.look(reasons, moved)
         };
         let live = look.form == Form::Live && !look.progress;
         let mut clush = Clush::new(
@@ -196,10 +241,6 @@ impl Session<'_> {
             err,
             &this.scratch(),
         );
-        let means = Means {
-            launcher: reached.launcher.as_deref(),
-            ..Means::new(&*reached.transport, work)
-        };
         let mut files = match live {
             true => this.files(plan)?,
             false => None,
@@ -225,7 +266,12 @@ impl Session<'_> {
         let incomplete = clush.incomplete();
         drop(clush);
         out.flush()?;
-        self.end(summary, signal, incomplete.as_deref())
+        let ok = |(node, outcome): &(NodeId, Outcome)| {
+            (*outcome == Outcome::OK).then(|| &**plan.name(*node))
+        };
+        let done = summary.outcomes.iter().filter_map(ok).collect();
+        let end = self.end(summary, signal, incomplete.as_deref())?;
+        Ok(Ended { end, done })
     }
 
     fn end(
