@@ -7,20 +7,16 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::time::{Instant, sleep_until};
 
 use super::NodeIo;
 use super::input::{Input, Reader};
-use crate::event::{Outcome, Stop, Stream};
-
-/// How long a program may take to end after each signal.
-const GRACE: Duration = Duration::from_secs(1);
+use super::stopping::{Step, Stopping};
+use crate::event::{Outcome, Stream};
 
 /// So much is read at one time.
 const CHUNK: usize = 32 * 1024;
@@ -127,8 +123,9 @@ pub(super) async fn run(
             // A program that never pauses must not keep us from stopping it.
             biased;
             step = stopping.next(io) => match step {
-                Some(signal) => group.signal(signal),
-                None => {
+                Step::Interrupt => group.signal(Signal::INT),
+                Step::Terminate => group.signal(Signal::TERM),
+                Step::GiveUp => {
                     group.end().await;
                     break None;
                 }
@@ -222,40 +219,6 @@ pub(super) fn outcome(status: ExitStatus) -> Outcome {
     }
 }
 
-/// The steps of stopping, each a grace after the one before.
-#[derive(Debug, Default)]
-struct Stopping {
-    steps: u32,
-    until: Option<Instant>,
-}
-
-impl Stopping {
-    fn asked(&self) -> bool {
-        self.steps > 0
-    }
-
-    /// The next signal, or `None` for the end. May be dropped and called again while it waits.
-    async fn next(&mut self, io: &mut NodeIo) -> Option<Signal> {
-        match self.until {
-            None => io.stopped(Stop::Terminate).await,
-            Some(until) => tokio::select! {
-                () = io.stopped(Stop::Kill) => {}
-                () = sleep_until(until) => {}
-            },
-        }
-        self.steps += 1;
-        if *io.stop.borrow() >= Stop::Kill {
-            return None;
-        }
-        self.until = Some(Instant::now() + GRACE);
-        match self.steps {
-            1 => Some(Signal::INT),
-            2 => Some(Signal::TERM),
-            _ => None,
-        }
-    }
-}
-
 /// A program as a stream: what is written goes to its standard input, what is read is its standard output.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -291,6 +254,15 @@ impl Relay {
             }
         }
         (self.group.wait().await.ok(), std::mem::take(&mut self.said))
+    }
+
+    /// The last of its standard error, once that has ended.
+    pub(super) fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<&[u8]> {
+        self.listen(cx);
+        match self.errors {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(&self.said),
+        }
     }
 
     /// Takes in what the program says on its standard error, so that it never blocks on it.

@@ -18,6 +18,7 @@ pub mod shell;
 pub mod sim;
 pub mod slurm;
 pub mod ssh;
+mod stopping;
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::connect::Connection;
 use super::{Shared, errors, open};
-use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+use crate::event::{ErrorCode, Failure, Outcome, Stream};
 use crate::transport::input::{self, Input, Reader};
+use crate::transport::stopping::{Step, Stopping};
 use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
-
-/// How long a command may take to end after each signal.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// A connection that was used so shortly ago is taken to be there: asking costs a round trip.
 const FRESH: Duration = Duration::from_secs(15);
@@ -102,17 +100,17 @@ impl Connection {
                 // A node that never pauses must not keep us from stopping it.
                 biased;
                 step = stopping.next(io) => {
-                    match step {
-                        Step::Signal(signal) => {
-                            // What sshd refuses (signals to root's sessions) it refuses in silence.
-                            let _ = sender.signal(signal).await;
-                            continue;
-                        }
+                    let signal = match step {
+                        Step::Interrupt => Sig::INT,
+                        Step::Terminate => Sig::TERM,
                         Step::GiveUp => {
                             let _ = sender.close().await;
                             return ended.unwrap_or_else(|| stopped(command));
                         }
-                    }
+                    };
+                    // What sshd refuses (signals to root's sessions) it refuses in silence.
+                    let _ = sender.signal(signal).await;
+                    continue;
                 }
                 message = output.wait() => message,
                 done = &mut feeding, if !fed => {
@@ -178,47 +176,6 @@ async fn feed(channel: &ChannelWriteHalf<Msg>, stdin: Option<Reader>) -> io::Res
     }
     let _ = channel.eof().await;
     Ok(())
-}
-
-/// The levels of stopping, one step at a time.
-#[derive(Default)]
-struct Stopping {
-    steps: u32,
-    /// When the grace after the last step ends.
-    until: Option<Instant>,
-}
-
-enum Step {
-    Signal(Sig),
-    GiveUp,
-}
-
-impl Stopping {
-    fn asked(&self) -> bool {
-        self.steps > 0
-    }
-
-    /// What to do next: `INT` when asked to stop, `TERM` and the end each a grace later; the end at once when killed.
-    /// May be dropped and called again while it waits.
-    async fn next(&mut self, io: &mut NodeIo) -> Step {
-        match self.until {
-            None => io.stopped(Stop::Terminate).await,
-            Some(until) => tokio::select! {
-                () = io.stopped(Stop::Kill) => {}
-                () = sleep_until(until) => {}
-            },
-        }
-        if *io.stop.borrow() >= Stop::Kill {
-            return Step::GiveUp;
-        }
-        self.until = Some(Instant::now() + GRACE);
-        self.steps += 1;
-        match self.steps {
-            1 => Step::Signal(Sig::INT),
-            2 => Step::Signal(Sig::TERM),
-            _ => Step::GiveUp,
-        }
-    }
 }
 
 fn stopped(command: &Command) -> Outcome {
