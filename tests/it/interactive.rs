@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::embedded_lab::LabProcess;
-use crate::lab::{Hash, Lab, Terminal, find_program, skip};
+use crate::lab::{Hash, Lab, Terminal, find_program, skip, until};
 
 /// `hash` on three nodes that are only names, on a terminal.
 fn local(options: &[&str], command: &str) -> Terminal {
@@ -153,9 +154,11 @@ fn an_interrupt_stops_the_command_and_not_the_session() {
         let mut terminal = shell("n[1-3]", kind);
         begin(
             &mut terminal,
-            "echo got; test %h = n1 || sleep 1000",
+            "echo got; touch %h.begun; test %h = n1 || exec sleep 1000",
             "n[2-3]",
         );
+        let begun = |node| terminal.home().join(format!("{node}.begun")).exists();
+        until("nodes at work", None, || begun("n2") && begun("n3"));
         terminal.keys("\x03");
         let shown = terminal.until("> ");
         assert!(shown.contains("n1: got\n"), "{shown}");
@@ -349,4 +352,136 @@ fn connections_stay_open_and_lost_ones_come_back() {
     assert_eq!(terminal.enter("echo on", "lb[1-2] (2)> "), "lb[1-2]: on\n");
     terminal.keys("quit\r");
     assert_eq!(terminal.end().0, Some(0));
+}
+
+/// `clush` on nodes that are only names: ours, or the original in that folder.
+fn clush(original: Option<&Path>, options: &[&str]) -> Terminal {
+    let words = [&["-R", "exec"], options].concat();
+    let Some(folder) = original else {
+        let words = [&["clush"], &words[..]].concat();
+        return Terminal::hash(Hash::new(words), "dumb");
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut program = Command::new(folder.join("clush"));
+    program
+        .args(words)
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home.path())
+        .env("TERM", "dumb");
+    let mut terminal = Terminal::start(&mut program);
+    terminal.lives_at(home);
+    terminal
+}
+
+/// What both do at the prompt.
+fn typed_into_clush(original: Option<&Path>) {
+    let mut terminal = clush(original, &["-w", "n1"]);
+    assert_eq!(
+        terminal.until("clush> "),
+        "Enter 'quit' to leave this interactive mode\nWorking with nodes: n1\n"
+    );
+    for (line, shown) in [
+        ("echo hi", "n1: hi\n"),
+        ("", ""),
+        (" echo blank", "n1: blank\n"),
+        ("exit 3", "clush: n1: exited with exit code 3\n"),
+        ("?", "Working with nodes: n1\n"),
+        ("?anything", "Working with nodes: n1\n"),
+        ("+n2 ", "Working with nodes: n[1-2]\n"),
+        ("- n1", "Working with nodes: n2\n"),
+        ("+", "Working with nodes: n2\n"),
+        (
+            "+n[1",
+            "clush: nodeset parse error (ignoring)\nWorking with nodes: n2\n",
+        ),
+        ("@n[8-9]", "Working with nodes: n[8-9]\n"),
+        ("=", "Switching to gathered output format\n"),
+        (
+            "echo g; exit 2",
+            "---------------\nn[8-9] (2)\n---------------\ng\nclush: n[8-9] (2): exited with exit code 2\n",
+        ),
+        ("!echo here", "LOCAL: here\n"),
+        ("!exit 4", "clush: LOCAL: exited with exit code 4\n"),
+        ("=", "Switching to standard output format\n"),
+        ("@n1", "Working with nodes: n1\n"),
+    ] {
+        assert_eq!(terminal.enter(line, "clush> "), shown, "{line}");
+    }
+    terminal.keys("QuiT\r");
+    assert_eq!(terminal.end().0, Some(0));
+    assert!(terminal.is_as_before());
+
+    let mut terminal = clush(original, &["-w", "n1"]);
+    terminal.until("clush> ");
+    terminal.keys("echo begun; sleep 1000\r");
+    terminal.until("n1: begun\r\n");
+    terminal.keys("\r");
+    terminal.until("clush: interrupt (^C to abort task)\r\nclush: in progress(1): n1\r\n");
+    // The original now and then loses a signal.
+    if original.is_none() {
+        terminal.keys("\x03");
+        terminal.until("Keyboard interrupt.");
+        assert_eq!(terminal.end().0, Some(130));
+        let mut terminal = clush(original, &["-w", "n1"]);
+        terminal.until("clush> ");
+        terminal.keys("\x03");
+        terminal.until("Keyboard interrupt.");
+        assert_eq!(terminal.end().0, Some(130));
+        assert!(terminal.is_as_before());
+    }
+
+    // The code of the last command, whatever came before.
+    for (last, code) in [("exit 2", 2), ("true", 0), ("!exit 9", 9)] {
+        let mut terminal = clush(original, &["-S", "-w", "n1"]);
+        terminal.until("clush> ");
+        terminal.enter("exit 3", "clush> ");
+        terminal.enter(last, "clush> ");
+        terminal.keys("\x04");
+        assert_eq!(terminal.end().0, Some(code), "{last}");
+    }
+
+    let mut terminal = clush(original, &["-n", "-w", "n1"]);
+    terminal.until("clush: error: illegal option `--nostdin' in that case");
+    assert_eq!(terminal.end().0, Some(2));
+    let mut terminal = clush(original, &["-q", "-w", "n1"]);
+    assert_eq!(terminal.until("clush> "), "Working with nodes: n1\n");
+}
+
+#[test]
+fn clush_is_typed_into_as_the_original_is() {
+    typed_into_clush(None);
+    match std::env::var_os("HASH_ORACLE") {
+        Some(folder) => typed_into_clush(Some(Path::new(&folder))),
+        None => skip("no ClusterShell 1.10.1 in HASH_ORACLE"),
+    }
+}
+
+#[test]
+fn clush_keeps_names_and_lines_as_they_are_typed() {
+    let options = ["-w", "n1", "-O", "command_prefix=echo before"];
+    let mut terminal = clush(None, &options);
+    terminal.until("clush> ");
+    for (line, shown) in [
+        ("+N2", "Working with nodes: N2,n1\n"),
+        ("-n1", "Working with nodes: N2\n"),
+        ("%h", "N2: before N2\n"),
+        (" secret", "N2: before secret\n"),
+        ("!", ""),
+        (
+            "+@no:such",
+            "clush: Unknown group source: \"no\"\nWorking with nodes: N2\n",
+        ),
+        ("@", "Working with nodes: \n"),
+        ("rm -rf /", "clush: no node to run on\n"),
+    ] {
+        let shown = shown.replace(" \n", "\n");
+        assert_eq!(terminal.enter(line, "clush> "), shown, "{line}");
+    }
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
+    let history = terminal.home().join(".clush_history");
+    let lines = fs::read_to_string(&history).unwrap();
+    assert_eq!(lines, "+N2\n-n1\n%h\n!\n+@no:such\n@\nrm -rf /\nquit\n");
+    let mode = fs::metadata(&history).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

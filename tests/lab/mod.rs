@@ -36,8 +36,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 pub(crate) use hash::{Hash, Ran};
-pub(crate) use process::find_program;
-use process::{Daemon, until};
+use process::Daemon;
+pub(crate) use process::{find_program, until};
 pub(crate) use terminal::Terminal;
 
 /// How a server behind the load balancers answers.

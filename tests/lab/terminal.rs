@@ -103,6 +103,11 @@ impl Terminal {
         }
     }
 
+    /// The home of what was started; it goes with the terminal.
+    pub(crate) fn lives_at(&mut self, home: TempDir) {
+        self.home = Some(home);
+    }
+
     /// The home of the run.
     pub(crate) fn home(&self) -> &Path {
         self.home.as_ref().unwrap().path()

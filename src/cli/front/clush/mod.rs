@@ -3,6 +3,7 @@
 
 mod copy;
 mod failure;
+mod interactive;
 mod nodes;
 mod options;
 mod prepare;
@@ -16,6 +17,7 @@ use std::io::{self, Write};
 use crate::cli::console::Console;
 use crate::config::clush::Verbosity;
 use failure::Failure;
+use interactive::interact;
 use options::Wish;
 use prepare::prepare;
 use session::{End, INTERRUPT, Session};
@@ -68,7 +70,7 @@ fn clush(called: &str, words: &[OsString], console: &mut Console) -> Result<u8, 
         copy::run(&mut session, copying)?
     } else {
         if session.options.words.is_empty() && session.keyboard {
-            return interact(&session);
+            return interact(&mut session);
         }
         let command = session.command()?;
         session.run(&command)?
@@ -78,16 +80,6 @@ fn clush(called: &str, words: &[OsString], console: &mut Console) -> Result<u8, 
         End::Done(_) => 0,
         End::Signal(signal) => 128 + signal,
     })
-}
-
-/// Commands that are typed. The seam of the interactive mode: a [`Session`] runs one after the other.
-fn interact(session: &Session<'_>) -> Result<u8, Failure> {
-    if session.options.no_stdin {
-        return Err(Failure::Usage(
-            "illegal option `--nostdin' in that case".to_owned(),
-        ));
-    }
-    Err(Failure::Usage("no command".to_owned()))
 }
 
 impl Session<'_> {

@@ -202,7 +202,7 @@ impl Session<'_> {
     }
 
     /// The text of a set: by groups with `-r`, and folded as `--axis` says.
-    fn fold(&self, set: &NodeSet) -> io::Result<String> {
+    pub(super) fn fold(&self, set: &NodeSet) -> io::Result<String> {
         if !self.options.regroup {
             return Ok(set.fold(&self.style));
         }
@@ -213,7 +213,7 @@ impl Session<'_> {
         Ok(told.fold(prefix, &self.style))
     }
 
-    fn show(
+    pub(super) fn show(
         &mut self,
         plan: &Plan,
         means: Means<'_>,
