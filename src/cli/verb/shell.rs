@@ -23,7 +23,6 @@ At the prompt:
   +SET  -SET  @SET     add nodes, leave nodes out, take others; a group is +@web or @@web
   .ok .failed .unreached   in a SET: nodes of the last command (.failed has the unreached among them)
   =                    each line with its own node, as it comes, or equal output once
-  :diff                show of what differs from most nodes only how, or all again
   :timeout 10s         limit of one command on one node; 0 is none
   :fanout 32           at most so many nodes at work at one time
   help                 this text

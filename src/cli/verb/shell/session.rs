@@ -29,7 +29,7 @@ use crate::transport::{Command, Transport};
 use crate::work::run::Run;
 
 /// The words of our own that may begin a line.
-const OWN: &[&str] = &["quit", "help", ":diff", ":timeout", ":fanout"];
+const OWN: &[&str] = &["quit", "help", ":timeout", ":fanout"];
 
 /// A longer set is cut short in the prompt.
 const LONGEST: usize = 40;
