@@ -30,9 +30,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
+use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
-pub use input::{CHUNK, Input, Source};
+pub use input::{CHUNK, Input, Reader, Source};
 pub use launch::{FleetIo, Launch, Launcher};
 
 /// A boxed future, as the object-safe traits here return it.
@@ -84,6 +84,20 @@ pub trait Session: Send {
     /// take its time to answer, but not without end.
     fn answers(&mut self, _idle: Duration) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
+    }
+
+    /// Starts a subsystem of the SSH server, such as `sftp`, and opens a stream to it.
+    ///
+    /// # Errors
+    /// `ExecRefused` when there is none, `Lost` when the connection is gone.
+    fn subsystem<'a>(
+        &'a mut self,
+        _name: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        Box::pin(async {
+            let text = "what reaches the node has no subsystems";
+            Err(Failure::new(ErrorCode::ExecRefused, text))
+        })
     }
 
     /// Says goodbye. Dropping the session instead is allowed and leaves nothing behind either.

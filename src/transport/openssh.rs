@@ -190,6 +190,24 @@ impl Session for SshSession {
         })
     }
 
+    fn subsystem<'a>(
+        &'a mut self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        Box::pin(async move {
+            let mut ssh = self.ssh.clone();
+            ssh.program.push("-s".to_owned());
+            let session = Self {
+                ssh,
+                node: self.node.clone(),
+                limits: self.limits,
+            };
+            let relay = Relay::start(session.process(false, name));
+            let relay = relay.map_err(|error| self.cannot_start(&error))?;
+            Ok(Box::new(relay) as Box<dyn Duplex>)
+        })
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async {})
     }

@@ -384,3 +384,384 @@ fn files_and_folders_are_fetched() {
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(fs::read_dir(here.path()).unwrap().count(), 4);
 }
+
+/// A copy of a large file to `lb1` that has begun to arrive.
+struct Begun<'a> {
+    lab: &'a Lab,
+    child: std::process::Child,
+    source: PathBuf,
+    _here: tempfile::TempDir,
+    _home: tempfile::TempDir,
+}
+
+impl<'a> Begun<'a> {
+    fn new(lab: &'a Lab) -> Self {
+        let here = tempfile::tempdir().unwrap();
+        let source = here.path().join("large");
+        fs::File::create(&source).unwrap().set_len(4 << 30).unwrap();
+        let dest = format!("{HOME}/large");
+        let words = [
+            "-w",
+            "lb1",
+            "copy",
+            source.to_str().unwrap(),
+            "--dest",
+            &dest,
+        ];
+        let (mut command, home) = lab.hash(words).into_command();
+        let child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+        let begun = Self {
+            lab,
+            child,
+            source,
+            _here: here,
+            _home: home,
+        };
+        wait("something to arrive", || begun.temporary().is_some());
+        begun
+    }
+
+    /// What has arrived so far.
+    fn temporary(&self) -> Option<PathBuf> {
+        let mut entries = fs::read_dir(home(self.lab, "lb1")).unwrap().flatten();
+        let entry =
+            entries.find(|entry| entry.file_name().to_string_lossy().starts_with(".hapsh-"))?;
+        (fs::metadata(entry.path()).ok()?.len() > 0).then(|| entry.path())
+    }
+
+    /// The exit code and standard error, when nothing is left on the node.
+    fn end(self) -> (Option<i32>, String) {
+        let output = self.child.wait_with_output().unwrap();
+        let there = home(self.lab, "lb1");
+        wait("the node to take away what it had", || {
+            fs::read_dir(&there).unwrap().next().is_none()
+        });
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+}
+
+/// Looks again and again; panics after half a minute.
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed().as_secs() < 30, "waited in vain for {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_connection_that_is_cut_leaves_nothing() {
+    let Some(lab) = Lab::sshd_only(1) else { return };
+    let run = Begun::new(&lab);
+    let temporary = run.temporary().unwrap();
+    let shell = temporary
+        .to_string_lossy()
+        .rsplit('-')
+        .next()
+        .unwrap()
+        .to_owned();
+    let status = fs::read_to_string(format!("/proc/{shell}/status")).unwrap();
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:\t"))
+        .unwrap();
+    let parent = rustix::process::Pid::from_raw(parent.parse().unwrap()).unwrap();
+    rustix::process::kill_process(parent, rustix::process::Signal::KILL).unwrap();
+    let (code, err) = run.end();
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("lb1: connection lost"), "{err}");
+}
+
+#[test]
+fn an_interrupt_leaves_nothing() {
+    let Some(lab) = Lab::sshd_only(1) else { return };
+    let run = Begun::new(&lab);
+    let hash = rustix::process::Pid::from_child(&run.child);
+    rustix::process::kill_process(hash, rustix::process::Signal::INT).unwrap();
+    let (code, err) = run.end();
+    assert_eq!(code, Some(130), "{err}");
+    assert!(err.contains("still running: lb1"), "{err}");
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_not_copied() {
+    let Some(lab) = Lab::sshd_only(1) else { return };
+    let run = Begun::new(&lab);
+    let source = fs::File::options().write(true).open(&run.source).unwrap();
+    source.set_len(1000).unwrap();
+    let (code, err) = run.end();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("large changed while it was copied"), "{err}");
+}
+
+#[test]
+fn a_full_disk_and_one_that_cannot_be_written_are_named() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    if !rustix::process::geteuid().is_root() {
+        crate::lab::skip("only root can mount a small file system");
+        return;
+    }
+    let here = tempfile::tempdir().unwrap();
+    fs::create_dir_all(here.path().join("tree")).unwrap();
+    fs::write(here.path().join("tree/big"), noise(3_000_000)).unwrap();
+    fs::write(here.path().join("tree/small"), "small").unwrap();
+    fs::write(here.path().join("big"), noise(3_000_000)).unwrap();
+    let mount = format!(
+        "mkdir {HOME}/small {HOME}/fixed; mount -t tmpfs -o size=1m none {HOME}/small; mount -t tmpfs -o ro none {HOME}/fixed"
+    );
+    let ran = run_in(&lab, here.path(), &["--", &mount]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for (words, said) in [
+        (
+            ["copy", "big", "--dest", "~/small"],
+            "lb[1-2]: ~/small/big: No space left on device\n",
+        ),
+        (
+            ["copy", "tree", "--dest", "~/small"],
+            "lb[1-2]: ~/small: No space left on device\n",
+        ),
+        (
+            ["copy", "tree", "--dest", "~/small/new"],
+            "lb[1-2]: ~/small/new: No space left on device\n",
+        ),
+        (
+            ["copy", "big", "--dest", "~/fixed"],
+            "lb[1-2]: ~/fixed/big: Read-only file system\n",
+        ),
+        (
+            ["copy", "tree", "--dest", "~/fixed"],
+            "lb[1-2]: ~/fixed: Read-only file system\n",
+        ),
+    ] {
+        let ran = run_in(&lab, here.path(), &words);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(1), ""),
+            "{words:?} {ran}"
+        );
+        assert!(ran.stderr.starts_with(said), "{words:?} {ran}");
+    }
+    let ran = run_in(&lab, here.path(), &["--", &format!("ls -A {HOME}/small")]);
+    assert_eq!(ran.stdout, "", "{ran}");
+}
+
+#[test]
+fn without_tar_files_are_copied_and_folders_are_refused() {
+    let tools = tempfile::tempdir().unwrap();
+    for tool in [
+        "sh", "cat", "ls", "rm", "mv", "chmod", "chown", "uname", "touch", "readlink",
+    ] {
+        let found = crate::lab::find_program(tool, "").unwrap();
+        symlink(found, tools.path().join(tool)).unwrap();
+    }
+    let path = format!("SetEnv PATH={}", tools.path().display());
+    let Some(lab) = Lab::builder(1).without_haproxy().sshd("lb1", &path).start() else {
+        return;
+    };
+    let here = tempfile::tempdir().unwrap();
+    fs::create_dir(here.path().join("tree")).unwrap();
+    fs::write(here.path().join("tree/file"), "file").unwrap();
+    let copy = |source: &str| {
+        let source = here.path().join(source);
+        lab.hash([
+            "-w",
+            "lb1",
+            "copy",
+            source.to_str().unwrap(),
+            "--dest",
+            HOME,
+        ])
+        .run()
+    };
+    let ran = copy("tree/file");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let ran = copy("tree");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(
+        ran.stderr.contains("lb1: tar: not found on the node; "),
+        "{ran}"
+    );
+    assert_eq!(
+        listing(&home(&lab, "lb1")),
+        [("file".into(), b"file".to_vec())]
+    );
+}
+
+#[test]
+fn the_systems_ssh_and_this_machine_copy_too() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    let here = tempfile::tempdir().unwrap();
+    tree(&here.path().join("tree"));
+    fs::write(here.path().join("file"), "file").unwrap();
+    let config = lab.ssh_config().display().to_string();
+    let ssh = ["-R", "ssh", "-F", &config];
+    for words in [
+        &["copy", "tree", "--dest", "~/tree"][..],
+        &["copy", "file", "--dest", "~/"],
+        &["fetch", "~/tree", "~/file", "--dest", "."],
+    ] {
+        let ran = run_in(&lab, here.path(), &[&ssh, words].concat());
+        assert_eq!(ran.code, Some(0), "{ran}");
+    }
+    let sent = listing(&here.path().join("tree"));
+    assert!(listing(&home(&lab, "lb2").join("tree")) == sent);
+    assert!(listing(&here.path().join("tree.lb1")) == sent);
+    assert_eq!(fs::read(here.path().join("file.lb2")).unwrap(), b"file");
+
+    for words in [
+        &["copy", "file", "--dest", "got-%h"][..],
+        &["fetch", "got-%h", "--dest", "."],
+    ] {
+        let ran = run_in(&lab, here.path(), &[&["-R", "exec"], words].concat());
+        assert_eq!(ran.code, Some(0), "{ran}");
+    }
+    assert_eq!(fs::read(here.path().join("got-lb2")).unwrap(), b"file");
+    let ran = run_in(
+        &lab,
+        here.path(),
+        &["-R", "exec", "copy", "gone", "--dest", "x"],
+    );
+    assert_eq!(ran.code, Some(1), "{ran}");
+}
+
+#[test]
+fn a_large_file_is_read_once_for_all_nodes_and_not_kept() {
+    const NODES: u8 = 8;
+    const SIZE: usize = 64 << 20;
+    let Some(lab) = Lab::sshd_only(NODES) else {
+        return;
+    };
+    let here = tempfile::tempdir().unwrap();
+    let source = here.path().join("large");
+    fs::write(&source, noise(SIZE)).unwrap();
+    let words = [
+        "-w",
+        "lb[1-8]",
+        "copy",
+        source.to_str().unwrap(),
+        "--dest",
+        HOME,
+    ];
+    let (mut command, _home) = lab.hash(words).into_command();
+    let mut child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    let field = |file: &str, name: &str| {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse::<usize>().ok()
+    };
+    let (mut read, mut resident) = (0, 0);
+    // A process that has ended has no memory to show, but is still there.
+    while let Some(now) = field("status", "VmHWM:") {
+        resident = now;
+        read = field("io", "rchar:").unwrap_or(read);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    let sent = fs::read(&source).unwrap();
+    for node in lab.nodes() {
+        assert!(
+            fs::read(home(&lab, node).join("large")).unwrap() == sent,
+            "{node}"
+        );
+    }
+    assert!(read > SIZE / 2, "{read} bytes");
+    assert!(read < SIZE + SIZE / 2, "{read} bytes were read");
+    assert!(resident < 100 << 10, "{resident} KiB");
+}
+
+#[test]
+fn nodes_that_give_sftp_only_are_served_by_that() {
+    let builder = Lab::builder(2).without_haproxy();
+    let builder = builder.sshd("lb1", "ForceCommand internal-sftp");
+    let builder = builder.sshd("lb2", "ForceCommand /bin/true");
+    let Some(lab) = builder.start() else { return };
+    let here = tempfile::tempdir().unwrap();
+    let source = here.path().join("tree");
+    tree(&source);
+    fs::write(here.path().join("file"), noise(3_000_000)).unwrap();
+    fs::write(here.path().join("nothing"), "").unwrap();
+    chmod(&here.path().join("file"), 0o640);
+    filetime(&here.path().join("file"), 1_000_000_000);
+    let there = home(&lab, "lb1");
+    fs::create_dir_all(there.join("folder/tree/sub")).unwrap();
+    fs::write(there.join("folder/tree/plain"), "older").unwrap();
+    fs::write(there.join("folder/tree/sub/kept"), "kept").unwrap();
+    for words in [
+        &["copy", "-p", "file", "--dest", "~/"][..],
+        &["copy", "nothing", "--dest", "~/file2"],
+        &["copy", "-p", "tree", "--dest", "~/new"],
+        &["copy", "tree", "file", "--dest", "~/folder"],
+        &[
+            "-R",
+            "ssh",
+            "-F",
+            lab.ssh_config().to_str().unwrap(),
+            "copy",
+            "file",
+            "--dest",
+            "~/by-ssh",
+        ],
+    ] {
+        let ran = run_in(
+            &lab,
+            here.path(),
+            &[words, &["-w", "lb1", "-x", "lb2"]].concat(),
+        );
+        assert_eq!(
+            (ran.code, ran.stderr.as_str()),
+            (Some(0), ""),
+            "{words:?} {ran}"
+        );
+        assert!(ran.stdout.starts_with("lb1: "), "{ran}");
+    }
+    let file = there.join("file");
+    assert!(fs::read(&file).unwrap() == noise(3_000_000));
+    assert!(fs::read(there.join("by-ssh")).unwrap() == noise(3_000_000));
+    assert_eq!(
+        (mode(&file), fs::metadata(&file).unwrap().mtime()),
+        (0o640, 1_000_000_000)
+    );
+    assert_eq!(fs::read(there.join("file2")).unwrap(), b"");
+    assert!(
+        listing(&there.join("new")) == listing(&source),
+        "{:?}",
+        listing(&there.join("new"))
+    );
+    for name in ["plain", "sub/deeper", "empty"] {
+        assert_eq!(
+            mode(&there.join("new").join(name)),
+            mode(&source.join(name)),
+            "{name}"
+        );
+    }
+    let mut expected = listing(&source);
+    expected.push(("sub/kept".into(), b"kept".to_vec()));
+    expected.sort();
+    assert!(listing(&there.join("folder/tree")) == expected);
+    for (dest, said) in [
+        ("~/no/where", "lb1: ~/no/where: No such file or directory\n"),
+        ("~/file/", "lb1: ~/file/: No such file or directory\n"),
+    ] {
+        let ran = run_in(
+            &lab,
+            here.path(),
+            &["-x", "lb2", "copy", "file", "--dest", dest],
+        );
+        assert_eq!(ran.code, Some(1), "{ran}");
+        assert!(ran.stderr.starts_with(said), "{ran}");
+    }
+    assert!(!temporary_left(&lab));
+    // Success is believed of nobody who does not prove it.
+    let ran = run_in(
+        &lab,
+        here.path(),
+        &["-x", "lb1", "copy", "nothing", "--dest", "~/x"],
+    );
+    assert_eq!(ran.code, Some(3), "{ran}");
+    let said =
+        "hash: lb2: the node runs something else than what it is asked to, so nothing was copied";
+    assert!(ran.stderr.starts_with(said), "{ran}");
+}

@@ -57,6 +57,30 @@ impl Session for NodeSession {
         })
     }
 
+    fn subsystem<'a>(
+        &'a mut self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+        Box::pin(async move {
+            let link = &self.connection.link;
+            let lost = |_| errors::lost(link);
+            let channel = self.connection.handle.channel_open_session().await;
+            let mut channel = channel.map_err(|error| errors::session_refused(&error, link))?;
+            channel.request_subsystem(true, name).await.map_err(lost)?;
+            loop {
+                match channel.wait().await {
+                    Some(ChannelMsg::Success) => return Ok(Box::new(channel.into_stream()) as _),
+                    Some(ChannelMsg::Failure) => {
+                        let text = format!("server refuses the subsystem {name}");
+                        return Err(Failure::new(ErrorCode::ExecRefused, text));
+                    }
+                    None => return Err(errors::lost(link)),
+                    Some(_) => {}
+                }
+            }
+        })
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(self.connection.close())
     }

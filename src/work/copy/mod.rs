@@ -2,28 +2,35 @@
 //!
 //! What arrives is checked on the node and then renamed into place; a copy that fails leaves no part of a file behind.
 
+mod files;
 mod pack;
 mod script;
+mod sftp;
 mod tar;
 mod window;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::mpsc;
 
 use super::Work;
-use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stream, size};
-use crate::transport::{BoxFuture, Command, Input, NodeIo, Session};
+use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream, size};
+use crate::transport::{BoxFuture, Command, Duplex, Input, NodeIo, Session};
 
+use files::{Files, Problem};
 pub use pack::{Keep, Pack, PackError};
 pub(in crate::work) use script::quote;
 use window::Window;
 
 /// What a node says in the way of a proof when nothing else is to be said.
 const PROOF: &str = "hapsh: copied";
+
+/// How long taking away what is temporary over SFTP may take.
+const CLEAN: Duration = Duration::from_secs(1);
 
 /// So much of what a node says is kept until it is known what it means.
 const SAID: usize = 64 * 1024;
@@ -35,6 +42,8 @@ const SAID: usize = 64 * 1024;
 pub struct Upload {
     pack: Arc<Pack>,
     command: Command,
+    dest: String,
+    tag: String,
     /// What is said on success, by the node itself.
     said: Option<String>,
     sent: Meter,
@@ -52,6 +61,8 @@ impl Upload {
         let line = script::line(&pack, dest, &tag, said.as_deref().unwrap_or(PROOF));
         Self {
             pack,
+            dest: dest.to_owned(),
+            tag,
             command: Command {
                 line,
                 stdin: Some(Input::new(Arc::new(source), sent.clone())),
@@ -80,11 +91,19 @@ impl Upload {
             let lines = heard.out.trim_ascii_end();
             lines.ends_with(self.said.as_deref().unwrap_or(PROOF).as_bytes())
         };
-        if outcome != Outcome::OK {
+        if !(outcome == Outcome::OK && is_proved) {
+            // The script complains when it fails; what serves files only does not, or on standard output.
+            if heard.err.is_empty()
+                && runs_no_commands(&outcome)
+                && let Ok(stream) = session.subsystem("sftp").await
+                && let Some(outcome) = self.serve_files(stream, io).await
+            {
+                return outcome;
+            }
             heard.tell(io).await;
-            return outcome;
-        }
-        if !is_proved {
+            if outcome != Outcome::OK {
+                return outcome;
+            }
             return Outcome::failed(
                 ErrorCode::ExecRefused,
                 "the node runs something else than what it is asked to, so nothing was copied",
@@ -94,6 +113,45 @@ impl Upload {
             io.output(Stream::Out, format!("{said}\n").into()).await;
         }
         outcome
+    }
+}
+
+impl Upload {
+    /// Copies over SFTP; `None` if that is not spoken.
+    async fn serve_files(&self, stream: Box<dyn Duplex>, io: &mut NodeIo) -> Option<Outcome> {
+        let reader = self.command.stdin.as_ref()?.reader();
+        let mut files = Files::new(stream, &self.pack, reader).await.ok()?;
+        let copied = tokio::select! {
+            biased;
+            () = io.stopped(Stop::Terminate) => None,
+            copied = files.copy(&self.dest, &self.tag) => Some(copied),
+        };
+        if !matches!(copied, Some(Ok(()))) {
+            // In the middle of an answer nothing can be asked any more, and a connection that is lost cleans nothing.
+            let _ = tokio::time::timeout(CLEAN, files.clean()).await;
+        }
+        Some(match copied {
+            None => Outcome::failed(ErrorCode::Stopped, "stopped; nothing was put in place"),
+            Some(Err(Problem::Here(error))) => Outcome::failed(ErrorCode::Input, error.to_string()),
+            Some(Err(Problem::There(text))) => {
+                io.output(Stream::Err, format!("{text}\n").into()).await;
+                Outcome::Exited { status: 1 }
+            }
+            Some(Ok(())) => {
+                if let Some(said) = &self.said {
+                    io.output(Stream::Out, format!("{said}\n").into()).await;
+                }
+                Outcome::OK
+            }
+        })
+    }
+}
+
+/// Whether that may be the end of a command which the node does not run.
+fn runs_no_commands(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Exited { .. } | Outcome::Killed { .. } => true,
+        Outcome::Failed(failure) => failure.code == ErrorCode::ExecRefused,
     }
 }
 

@@ -14,6 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::tar::{self, Kind, Member};
 use super::window::Origin;
 
+/// What every stream begins with: the first line that the script reads. To an SFTP server it is a packet of an impossible
+/// length, so that it ends at once and does not take what follows for requests.
+const PREAMBLE: &[u8] = b"hapsh\n";
+
 /// How local files are packed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -72,6 +76,26 @@ struct Entry {
     accessed: i64,
     /// Where it begins in the stream.
     at: u64,
+}
+
+impl Entry {
+    fn member(&self) -> Member<'_> {
+        Member {
+            name: &self.name,
+            kind: &self.kind,
+            mode: self.mode,
+            size: self.size,
+            seconds: self.stamp.seconds,
+        }
+    }
+}
+
+/// A member of a pack, and where its content is in the stream.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) member: Member<'a>,
+    pub(super) accessed: i64,
+    pub(super) at: u64,
 }
 
 /// What changes when a file does.
@@ -189,7 +213,7 @@ impl Pack {
 
     /// Gives every entry its place in the stream.
     fn place(&mut self) {
-        let mut at = 0;
+        let mut at = PREAMBLE.len() as u64;
         for index in 0..self.entries.len() {
             self.entries[index].at = at;
             let entry = &self.entries[index];
@@ -206,13 +230,7 @@ impl Pack {
         if self.bare {
             return Vec::new();
         }
-        tar::header(&Member {
-            name: &entry.name,
-            kind: &entry.kind,
-            mode: entry.mode,
-            size: entry.size,
-            seconds: entry.stamp.seconds,
-        })
+        tar::header(&entry.member())
     }
 
     /// How many bytes a node is sent.
@@ -269,6 +287,15 @@ impl Pack {
         files.map(|entry| entry.mode).collect()
     }
 
+    /// All members in order, for who needs no archive.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        self.entries.iter().map(|entry| Part {
+            member: entry.member(),
+            accessed: entry.accessed,
+            at: entry.at + self.header(entry).len() as u64,
+        })
+    }
+
     /// Reads a part of a file, and makes sure that it is the file that was looked at.
     fn content(&self, index: usize, at: u64, room: &mut [u8]) -> io::Result<()> {
         let entry = &self.entries[index];
@@ -317,6 +344,11 @@ impl Origin for Pack {
         let mut index = self.entries.partition_point(|entry| entry.at <= at);
         index = index.saturating_sub(1);
         let mut done = 0;
+        if let Some(rest) = usize::try_from(at).ok().and_then(|at| PREAMBLE.get(at..)) {
+            done = rest.len().min(bytes.len());
+            bytes[..done].copy_from_slice(&rest[..done]);
+            at += done as u64;
+        }
         while done < bytes.len() && index < self.entries.len() {
             let entry = &self.entries[index];
             let header = self.header(entry);

@@ -7,7 +7,7 @@
 use super::pack::Pack;
 
 /// What both scripts begin with: how they fail, what they look up, and where things go.
-const BEGIN: &str = r#"unset CDPATH; f() { printf "%s\n" "$1" >&2; exit 1; }; g() { m=$1; u=$3; o=$4; z=$5; }; t=; x() { [ -z "$t" ] || { chmod -R u+rwx "$t"; rm -rf "$t"; } 2>/dev/null; }; trap x 0; trap "exit 129" 1; trap "exit 130" 2; trap "exit 141" 13; trap "exit 143" 15; q() { if [ -e "$1" ]; then f "$1: Not a directory"; else f "$1: No such file or directory"; fi; }; l() { p=.; case $d in (*/*) p=${d%/*}; p=${p:-/};; esac; [ -d "$p" ] || q "$p"; t=${p%/}/.hapsh-$k-$(uname -n)-$$; umask 077; set -C; }; d=${1:-.}; k=$2; a=$3; case $d in (-*) d=./$d;; esac; "#;
+const BEGIN: &str = r#"unset CDPATH; f() { printf "%s\n" "$1" >&2; exit 1; }; g() { m=$1; u=$3; o=$4; z=$5; }; t=; x() { [ -z "$t" ] || { chmod -R u+rwx "$t"; rm -rf "$t"; } 2>/dev/null; }; trap x 0; trap "exit 129" 1; trap "exit 130" 2; trap "exit 141" 13; trap "exit 143" 15; q() { if [ -e "$1" ]; then f "$1: Not a directory"; else f "$1: No such file or directory"; fi; }; l() { p=.; case $d in (*/*) p=${d%/*}; p=${p:-/};; esac; [ -d "$p" ] || q "$p"; t=${p%/}/.hapsh-$k-$(uname -n)-$$; umask 077; set -C; }; d=${1:-.}; k=$2; a=$3; read -r w; case $w in (hapsh) ;; (*) f "$d: nothing arrived";; esac; case $d in (-*) d=./$d;; esac; "#;
 
 /// One file, whose bytes are the stream. Behind what both have come name, size, permissions (octal, and as `ls` shows
 /// them), and the times of change and access, or nothing.
