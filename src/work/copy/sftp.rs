@@ -36,6 +36,8 @@ const EXTENDED: u8 = 200;
 /// A conversation with an SFTP server.
 pub(super) struct Sftp {
     stream: Box<dyn Duplex>,
+    /// What has come and is not looked at yet.
+    inbox: BytesMut,
     next: u32,
 }
 
@@ -81,7 +83,11 @@ impl Sftp {
     /// Greets the server.
     pub(super) async fn new(mut stream: Box<dyn Duplex>) -> io::Result<Self> {
         stream.write_all(&[0, 0, 0, 5, INIT, 0, 0, 0, 3]).await?;
-        let mut sftp = Self { stream, next: 0 };
+        let mut sftp = Self {
+            stream,
+            inbox: BytesMut::new(),
+            next: 0,
+        };
         match sftp.receive().await? {
             (VERSION, _) => Ok(sftp),
             _ => Err(unexpected()),
@@ -97,18 +103,43 @@ impl Sftp {
         body(&mut packet);
         let length = u32::try_from(packet.len() - 4).map_err(io::Error::other)?;
         packet[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&packet).await
+        let (mut read, mut write) = tokio::io::split(&mut self.stream);
+        let mut writing = std::pin::pin!(write.write_all(&packet));
+        loop {
+            // Answers are taken meanwhile: a connection whose answers nobody takes stands still in both directions.
+            tokio::select! {
+                biased;
+                written = &mut writing => return written,
+                count = read.read_buf(&mut self.inbox) => {
+                    if count? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+        }
     }
 
     async fn receive(&mut self) -> io::Result<(u8, Bytes)> {
-        let length = self.stream.read_u32().await? as usize;
-        if !(5..=MOST).contains(&length) {
-            return Err(unexpected());
+        loop {
+            if let Some(length) = self
+                .inbox
+                .first_chunk()
+                .map(|length| u32::from_be_bytes(*length))
+            {
+                let length = length as usize;
+                if !(5..=MOST).contains(&length) {
+                    return Err(unexpected());
+                }
+                if self.inbox.len() >= 4 + length {
+                    self.inbox.advance(4);
+                    let mut packet = self.inbox.split_to(length).freeze();
+                    return Ok((packet.get_u8(), packet));
+                }
+            }
+            if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        let mut packet = vec![0; length];
-        self.stream.read_exact(&mut packet).await?;
-        let mut packet = Bytes::from(packet);
-        Ok((packet.get_u8(), packet))
     }
 
     /// Asks, and waits for the answer, whose number is cut off.
