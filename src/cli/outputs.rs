@@ -24,7 +24,7 @@ pub(super) fn folder(folder: &Path, nodes: &[NodeName]) -> Result<Open<'static>,
         error,
     };
     if !folder.exists() {
-        fs::create_dir(folder).map_err(|error| failed(folder, error))?;
+        fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     }
     if let (false, Some(first)) = (folder.is_dir(), nodes.first()) {
         let error = rustix::io::Errno::NOTDIR.into();
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn files_are_emptied_and_shared() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("made");
+        let path = dir.path().join("made/deep");
         let nodes: Vec<NodeName> = vec!["n1".into()];
         for _ in 0..2 {
             let (out, err) = (

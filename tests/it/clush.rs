@@ -266,30 +266,52 @@ fn peak(pid: u32) -> u64 {
     number.map_or(0, |number| number.parse().expect("a number"))
 }
 
+/// Runs `clush` to its end: how many bytes it wrote, and the most memory it used, in KiB.
+fn measured(hash: Hash) -> (usize, u64) {
+    let (mut command, _home) = hash.into_command();
+    let mut child = command.stdin(Stdio::null()).spawn().expect("clush");
+    let mut out = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut block = vec![0; 1024 * 1024];
+    let (mut total, mut most) = (0, 0);
+    loop {
+        let read = out.read(&mut block).expect("read");
+        if read == 0 {
+            break;
+        }
+        total += read;
+        most = most.max(peak(child.id()));
+    }
+    assert_eq!(child.wait().expect("end").code(), Some(0));
+    (total, most)
+}
+
+/// So much output; `fold` ends no last line that is not full, but clush does.
+fn flood(bytes: usize) -> (String, usize) {
+    let script = format!("head -c {bytes} /dev/zero | tr '\\0' x | fold -w 1023");
+    (script, bytes + bytes.div_ceil(1023))
+}
+
 #[test]
 fn a_gigabyte_is_shown_and_gathered_in_little_memory() {
-    // One node, so that the gathered output is a gigabyte of distinct bytes as well.
-    let script = "head -c 1073741824 /dev/zero | tr '\\0' x | fold -w 1023";
+    let (script, expected) = flood(1 << 30);
     for options in ["-N", "-bN"] {
-        let (mut command, _home) = exec(&[options, "-w", "n1", script]).into_command();
-        let mut child = command.stdin(Stdio::null()).spawn().expect("clush");
-        let mut out = BufReader::new(child.stdout.take().expect("stdout"));
-        let mut block = vec![0; 1024 * 1024];
-        let (mut total, mut most) = (0, 0);
-        loop {
-            let read = out.read(&mut block).expect("read");
-            if read == 0 {
-                break;
-            }
-            total += read;
-            most = most.max(peak(child.id()));
-        }
-        let lines = 1_073_741_824usize.div_ceil(1023);
-        // `fold` ends no last line that is not full; clush does.
-        assert_eq!(total, 1_073_741_824 + lines, "{options}");
+        let (total, most) = measured(exec(&[options, "-w", "n1", &script]));
+        assert_eq!(total, expected, "{options}");
         assert!((1..120 * 1024).contains(&most), "{options}: {most} KiB");
-        assert_eq!(child.wait().expect("end").code(), Some(0));
     }
+}
+
+#[test]
+fn much_output_of_sshd_is_shown_in_little_memory() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    let (script, expected) = flood(1 << 30);
+    let (total, most) = measured(remote(&lab, &["-N", "-w", "lb1", &script]));
+    assert_eq!(total, expected);
+    assert!((1..64 * 1024).contains(&most), "{most} KiB");
+    let (script, expected) = flood(128 << 20);
+    let (total, most) = measured(remote(&lab, &["-bN", "-w", "lb[1-2]", &script]));
+    assert_eq!(total, expected, "it is the same");
+    assert!((1..128 * 1024).contains(&most), "{most} KiB");
 }
 
 #[test]
