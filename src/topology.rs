@@ -119,17 +119,23 @@ impl Topology {
         if meet(&route.from, &route.to) {
             return Err(TopologyError::Overlap);
         }
-        if meet(&self.reached_from(&route.to), &route.from) {
-            return Err(TopologyError::Loop(Box::new(route)));
-        }
+        let leads_back = |routes: &Self| meet(&routes.reached_from(&route.to), &route.from);
         let within = |inner: &NodeSet, outer: &NodeSet| outer != inner && outer.is_superset(inner);
         let converges = |known: &Route| {
             (known.from != route.from && meet(&known.to, &route.to))
                 || within(&known.to, &route.from)
                 || within(&route.to, &known.from)
         };
+        // A loop by only some of the nodes is found last, as the original words it.
+        let is_source = |known: &Route| known.from.is_superset(&route.to);
+        if self.routes.iter().any(is_source) && leads_back(self) {
+            return Err(TopologyError::Loop(Box::new(route)));
+        }
         if self.routes.iter().any(converges) {
             return Err(TopologyError::Convergent(Box::new(route)));
+        }
+        if leads_back(self) {
+            return Err(TopologyError::Loop(Box::new(route)));
         }
         // A source that was part of a destination is drawn by itself, behind what remains of it.
         if !self.routes.iter().any(|known| known.from == route.from) {

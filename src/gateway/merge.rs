@@ -28,6 +28,9 @@ pub const BUDGET: usize = 16 * 1024 * 1024;
 /// What a stretch costs beside its bytes.
 pub(super) const OVERHEAD: usize = 64;
 
+/// The most nodes of one message, so that it fits in a line even if their names do not fold.
+pub const MOST: usize = 2000;
+
 /// Once so much waits to be told it should be told.
 const PRESSING: usize = 256 * 1024;
 
@@ -136,11 +139,11 @@ impl Merger {
             }
         }
         for ((stream, at), nodes) in outputs {
-            tells.push(Tell::Output {
-                nodes: fold(names, &nodes),
+            tells.extend(nodes.chunks(MOST).map(|nodes| Tell::Output {
+                nodes: fold(names, nodes),
                 stream,
                 at,
-            });
+            }));
         }
         let mut ends: Vec<(Outcome, Vec<NodeId>)> = Vec::new();
         for (node, outcome) in std::mem::take(&mut self.finished) {
@@ -152,10 +155,12 @@ impl Merger {
                 None => ends.push((outcome, vec![node])),
             }
         }
-        tells.extend(ends.into_iter().map(|(outcome, nodes)| Tell::Finished {
-            nodes: fold(names, &nodes),
-            outcome,
-        }));
+        for (outcome, nodes) in ends {
+            tells.extend(nodes.chunks(MOST).map(|nodes| Tell::Finished {
+                nodes: fold(names, nodes),
+                outcome: outcome.clone(),
+            }));
+        }
         tells.extend(self.forget());
         tells
     }

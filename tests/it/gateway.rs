@@ -403,3 +403,82 @@ fn the_topology_of_clustershell_is_found_unless_a_worker_is_named() {
     );
     assert!(!said.contains("topology"), "{said}");
 }
+
+/// Two leaves that sleep for long, behind a gateway; gives back what ran, when all of it does.
+fn sleepers(tree: &Tree) -> (std::process::Child, tempfile::TempDir, Vec<Pid>) {
+    let pids = tree.lab.dir().join("pids");
+    tree.script(
+        "lb1",
+        &format!("echo $$ >> '{}'; exec \"$REAL\" \"$@\"", pids.display()),
+    );
+    let command = format!("echo $$ >> '{}'; exec sleep 1000", pids.display());
+    let words = ["-R", "exec", "-w", "t[1-2]", "--", &command];
+    let (mut command, home) = tree.hash("ROOT: lb1\nlb1: t[1-2]\n", &words).into_command();
+    let child = command.spawn().unwrap();
+    let read = || fs::read_to_string(&pids).unwrap_or_default();
+    wait_for("two sleepers", || read().lines().count() == 3);
+    let pids = read()
+        .lines()
+        .map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
+        .collect();
+    (child, home, pids)
+}
+
+fn wait_for_end_of(pids: &[Pid]) {
+    for pid in pids {
+        wait_for("the end of what ran there", || {
+            rustix::process::test_kill_process(*pid).is_err()
+        });
+    }
+}
+
+#[test]
+fn an_interrupt_reaches_the_leaves() {
+    let Some(tree) = Tree::up(1) else { return };
+    let tree = tree.equip(&["lb1"]);
+    let (child, _home, pids) = sleepers(&tree);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(
+        errors.contains("hash: stopping; still running: t[1-2]"),
+        "{errors}"
+    );
+    assert!(errors.contains("hash: t[1-2]: stopped"), "{errors}");
+    wait_for_end_of(&pids);
+}
+
+#[test]
+fn nothing_is_left_behind_when_the_root_dies() {
+    let Some(tree) = Tree::up(1) else { return };
+    let tree = tree.equip(&["lb1"]);
+    let (mut child, _home, pids) = sleepers(&tree);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for_end_of(&pids);
+}
+
+#[test]
+fn large_input_and_output_come_through_whole() {
+    let Some(tree) = Tree::up(2) else { return };
+    let tree = tree.equip(&["lb1", "lb2"]);
+    // Ten million bytes in, and as many out of each of six nodes, binary.
+    let bytes: Vec<u8> = (0..10_000_000u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    let command = "cksum; head -c 10000000 /dev/zero | tr '\\0' x";
+    let words = [
+        "--stdin", "--json", "-R", "exec", "-w", "t[1-6]", "--", command,
+    ];
+    let ran = tree.hash(FLAT, &words).stdin(bytes).run();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let document: serde_json::Value = serde_json::from_slice(&ran.bytes).unwrap();
+    let groups = document["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 1, "every node said the same");
+    assert_eq!(groups[0]["nodes"], "t[1-6]");
+    let said = groups[0]["stdout"].as_str().unwrap();
+    let (sum, rest) = said.split_once('\n').unwrap();
+    assert!(sum.ends_with(" 10000000"), "{sum}");
+    assert!(rest.len() == 10_000_000 && rest.bytes().all(|byte| byte == b'x'));
+}

@@ -38,4 +38,5 @@ mod signals;
 mod slurm;
 mod ssh;
 mod ssh_config;
+mod topology_oracle;
 mod workers;

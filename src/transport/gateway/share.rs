@@ -26,6 +26,9 @@ use crate::transport::{BoxFuture, Command, NodeIo, Session};
 /// So much may be printed by a login script in front of the greeting.
 const CHATTER: usize = 16 * 1024;
 
+/// How long it may take to put the program there.
+const INSTALL: Duration = Duration::from_mins(5);
+
 /// How long a goodbye may take.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -146,7 +149,9 @@ impl<'a> Share<'a> {
         tokio::select! {
             biased;
             () = self.io.stopped(Stop::Drain) => return Ok(()),
-            installed = program.install(&mut *session, &system) => installed?,
+            installed = timeout(INSTALL, program.install(&mut *session, &system)) => {
+                installed.map_err(|_| format!("hapsh did not arrive within {}s", INSTALL.as_secs()))??;
+            }
         }
         self.asks = Arc::default();
         match self.talk(session).await? {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::event::{ErrorCode, Failure};
 use crate::gateway::Tell;
+use crate::gateway::merge::MOST;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
 use crate::report::gateway::Voice;
@@ -95,7 +96,7 @@ impl Turns {
 
     fn ask(&self) {
         let nodes = std::mem::take(&mut self.lock().to_ask);
-        if !nodes.is_empty() {
+        for nodes in nodes.chunks(MOST) {
             let nodes: NodeSet = nodes.iter().map(|name| &**name).collect();
             self.say(Tell::Ready {
                 nodes: nodes.to_string(),
