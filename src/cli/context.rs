@@ -11,6 +11,7 @@ use super::console::Console;
 use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::flags::{Care, Reach, Show, Targets};
+use super::groups::folders;
 use super::rollout::Rollout;
 use super::targets;
 use super::tree::{self, Spoken, Wording};
@@ -18,6 +19,7 @@ use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::event::{Ending, Summary};
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
 use crate::exec::{Means, Requests};
+use crate::groups::Defaults;
 use crate::haproxy::select::Selector;
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
@@ -580,7 +582,13 @@ impl<'a> Context<'a> {
         if by_worker {
             return Ok(None);
         }
-        let Some(file) = tree::found(&self.environment)? else {
+        let folders = folders(&self.environment);
+        let defaults = Defaults::load(&folders);
+        let defaults = defaults.map_err(|error| CliError::config(error.to_string()))?;
+        if defaults.auto_tree == Some(false) {
+            return Ok(None);
+        }
+        let Some(file) = tree::found(&folders) else {
             return Ok(None);
         };
         match tree::read(&file, &self.environment) {

@@ -3,34 +3,25 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::error::CliError;
-use super::groups::folders;
 use super::targets;
 use crate::config::Environment;
 use crate::gateway::Reach;
-use crate::groups::Defaults;
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
 use crate::transport::gateway::{Above, Gateways, Notice, OpenGateways, Program};
 
-/// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one, unless
-/// `defaults.conf` says `auto_tree: no`.
-///
-/// # Errors
-/// A `defaults.conf` that cannot be used.
-pub(super) fn found(environment: &Environment) -> Result<Option<PathBuf>, CliError> {
-    let folders = folders(environment);
-    let defaults = Defaults::load(&folders).map_err(|error| CliError::config(error.to_string()))?;
-    if defaults.auto_tree == Some(false) {
-        return Ok(None);
-    }
+/// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one.
+pub(super) fn found(folders: &[PathBuf]) -> Option<PathBuf> {
     let files = folders
         .iter()
         .rev()
         .map(|folder| folder.join("topology.conf"));
-    Ok(files.into_iter().find(|file| file.is_file()))
+    files.into_iter().find(|file| file.is_file())
 }
 
 /// The tree of a topology file below this host.
@@ -77,6 +68,7 @@ pub(super) fn gateways(
         transport,
         reach,
         install: None,
+        lost: None,
         above: spoken,
         open: OpenGateways::default(),
     }
@@ -87,7 +79,6 @@ pub(super) fn gateways(
 pub(super) enum Wording {
     Hash,
     /// As `clush` has it.
-    #[expect(dead_code, reason = "the front-end of that name comes next")]
     Clush,
 }
 
@@ -97,7 +88,7 @@ pub(super) struct Spoken {
     called: String,
     err: File,
     wording: Wording,
-    stranded: OnceLock<String>,
+    stranded: watch::Sender<Option<String>>,
 }
 
 impl Spoken {
@@ -109,8 +100,18 @@ impl Spoken {
                 .try_clone()
                 .map_err(|error| CliError::system(error.to_string()))?,
             wording,
-            stranded: OnceLock::new(),
+            stranded: watch::Sender::new(None),
         })
+    }
+
+    /// Waits until there is a node without any way left, and names it.
+    pub(super) async fn stranded(&self) -> String {
+        let mut stranded = self.stranded.subscribe();
+        let found = stranded.wait_for(Option::is_some).await;
+        match found.ok().and_then(|node| node.clone()) {
+            Some(node) => node,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -131,7 +132,7 @@ impl Above for Spoken {
                 "{called}: rerouting commands for {nodes} due to the failure of gateway {gateway}"
             ),
             (Notice::NoRoute { node }, _) => {
-                let _ = self.stranded.set(node.to_owned());
+                self.stranded.send_replace(Some(node.to_owned()));
                 return;
             }
         };

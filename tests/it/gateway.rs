@@ -482,3 +482,206 @@ fn large_input_and_output_come_through_whole() {
     assert!(sum.ends_with(" 10000000"), "{sum}");
     assert!(rest.len() == 10_000_000 && rest.bytes().all(|byte| byte == b'x'));
 }
+
+/// `clush` with a topology, as [`Tree::hash`].
+fn clush(tree: &Tree, routes: &str, words: &[&str]) -> (Option<i32>, String, String) {
+    let (command, stdin) = match words.split_first() {
+        Some((&"<", rest)) => (rest, true),
+        _ => (words, false),
+    };
+    let file = tree.lab.dir().join("clush.conf");
+    fs::write(
+        &file,
+        format!("[routes]\n{}", routes.replace("ROOT", &host())),
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    let words = ["--topology", &file]
+        .into_iter()
+        .chain(command.iter().copied());
+    let hash = Hash::called("clush", words);
+    let ssh = hash.home().join(".ssh");
+    fs::create_dir(&ssh).unwrap();
+    fs::copy(tree.lab.ssh_config(), ssh.join("config")).unwrap();
+    let ran = hash.stdin(if stdin { "input\n" } else { "" }).run();
+    // What is left when the line of progress, which depends on time, is taken out.
+    let line = |line: &str| line.rsplit('\r').next().unwrap_or_default().to_owned();
+    let err: String = ran.stderr.split_inclusive('\n').map(line).collect();
+    let progress = ran.stderr.split('\r').filter(|part| part.contains(" gw "));
+    assert!(progress.into_iter().all(|part| part.starts_with("clush: ")));
+    (ran.code, ran.stdout, err)
+}
+
+#[test]
+fn clush_through_gateways_is_as_the_original() {
+    let Some(tree) = Tree::up(4) else { return };
+    let tree = tree.equip(&["lb1", "lb2"]);
+    let root = host();
+    let two = "ROOT: lb[1-2]\nlb[1-2]: lb[3-4],t[1-8]\n";
+    let done = |out: &str, err: &str| (Some(0), out.to_owned(), err.to_owned());
+    let block = |text: &str| format!("---------------\nlb[3-4] (2)\n---------------\n{text}\n");
+
+    assert_eq!(
+        clush(&tree, two, &["-w", "lb[3-4]", "-b", "echo hi"]),
+        done(&block("hi"), "")
+    );
+    assert_eq!(
+        clush(&tree, two, &["<", "-w", "lb[3-4]", "-b", "cat"]),
+        done(&block("input"), "")
+    );
+    // A gateway itself is reached directly.
+    let (_, out, _) = clush(&tree, two, &["-w", "lb[1,3]", "-L", "echo $HAPROXY_NODE"]);
+    assert_eq!(out, "lb1: lb1\nlb3: lb3\n");
+    let (code, out, err) = clush(&tree, two, &["-v", "-w", "lb3", "true"]);
+    assert_eq!(
+        (code, out.as_str(), err.lines().next()),
+        (
+            Some(0),
+            "",
+            Some("clush: enabling tree topology (2 gateways)")
+        )
+    );
+    assert_eq!(
+        clush(
+            &tree,
+            two,
+            &["--remote=no", "-w", "t[1-4]", "-L", "echo %h"]
+        ),
+        done("t1: t1\nt2: t2\nt3: t3\nt4: t4\n", "")
+    );
+    assert_eq!(
+        clush(&tree, two, &["-w", "lb[3-4]", "-S", "-b", "exit 3"]),
+        (
+            Some(3),
+            String::new(),
+            "clush: lb[3-4] (2): exited with exit code 3\n".to_owned()
+        )
+    );
+    let (code, _, err) = clush(&tree, two, &["-w", "lb[3-4]", "-u", "1", "-b", "sleep 9"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(0), "clush: lb[3-4]: command timeout\n")
+    );
+    let (_, out, _) = clush(&tree, two, &["-d", "-w", "lb3", "true"]);
+    let drawn =
+        format!("---------------\n{root}\n`- lb[1-2]\n   `- lb[3-4],t[1-8]\n---------------\n");
+    assert!(out.contains(&drawn), "{out}");
+    // The line of progress tells how many gateways are open.
+    let file = tree.lab.dir().join("clush.conf").display().to_string();
+    let words = [
+        "--topology",
+        &file,
+        "--remote=no",
+        "-b",
+        "-w",
+        "t[1-2]",
+        "sleep 2",
+    ];
+    let hash = Hash::called("clush", words);
+    fs::create_dir(hash.home().join(".ssh")).unwrap();
+    fs::copy(tree.lab.ssh_config(), hash.home().join(".ssh/config")).unwrap();
+    let ran = hash.run();
+    assert!(ran.stderr.contains("clush: 0/2 gw 2\r"), "{ran}");
+    assert!(ran.stderr.ends_with("clush: 2/2\r"), "{ran}");
+    // Naming a worker turns the tree off.
+    assert_eq!(
+        clush(&tree, two, &["-R", "exec", "-w", "t1", "echo %h"]),
+        done("t1: t1\n", "")
+    );
+}
+
+#[test]
+fn clush_goes_another_way_or_gives_up_as_the_original() {
+    let Some(tree) = Tree::up(2) else { return };
+    let tree = tree.equip(&["lb1"]);
+    let words = ["--remote=no", "-w", "t[1-4]", "-b", "echo hi"];
+    let (code, out, err) = clush(
+        &tree,
+        "ROOT: bad.invalid,lb1\nbad.invalid,lb1: t[1-4]\n",
+        &words,
+    );
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            Some(0),
+            "---------------\nt[1-4] (4)\n---------------\nhi\n"
+        ),
+        "{err}"
+    );
+    let mut lines = err.lines();
+    assert!(lines.next().unwrap().starts_with("bad.invalid: "), "{err}");
+    assert_eq!(
+        lines.next(),
+        Some("clush: rerouting commands for t[1,3] due to the failure of gateway bad.invalid")
+    );
+    let (code, out, err) = clush(&tree, "ROOT: bad.invalid\nbad.invalid: t[1-4]\n", &words);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    let lines: Vec<&str> = err.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "clush: rerouting commands for t[1-4] due to the failure of gateway bad.invalid",
+            "clush: TREE MODE: No route available to t1"
+        ]
+    );
+    // What was begun on a gateway that dies has the original's status for it.
+    tree.script("lb1", "(sleep 1; kill -9 $$) & exec \"$REAL\" \"$@\"");
+    let words = ["--remote=no", "-S", "-w", "t[1-2]", "sleep 1000"];
+    let (code, out, err) = clush(&tree, "ROOT: lb1\nlb1: t[1-2]\n", &words);
+    assert_eq!((code, out.as_str()), (Some(76), ""), "{err}");
+    assert!(err.contains("exited with exit code 76"), "{err}");
+}
+
+#[test]
+fn clush_refuses_topologies_as_the_original() {
+    let Some(tree) = Tree::up(1) else { return };
+    for (routes, said) in [
+        (
+            "other: gw1\ngw1: t1\n",
+            format!("\"{}\" is not a valid root node!", host()),
+        ),
+        (
+            "ROOT: gw1\ngw1: gw2\ngw2: gw1\n",
+            "Loop detected! Cannot add route gw2 -> gw1".to_owned(),
+        ),
+        ("", "No route found in topology definition!".to_owned()),
+    ] {
+        let (code, out, err) = clush(&tree, routes, &["-w", "t1", "true"]);
+        let expected = format!("clush: TREE MODE: {said}\n");
+        assert_eq!((code, out.as_str(), err), (Some(1), "", expected));
+    }
+    let ran = Hash::called("clush", ["--topology", "nofile", "-w", "t1", "true"]).run();
+    let said = "clush: TREE MODE: Invalid configuration file: nofile\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), said));
+}
+
+#[test]
+fn copies_go_through_gateways() {
+    let Some(tree) = Tree::up(4) else { return };
+    let tree = tree.equip(&["lb1", "lb2"]);
+    let source = tree.lab.dir().join("source.bin");
+    let bytes: Vec<u8> = (0..300_000u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    fs::write(&source, &bytes).unwrap();
+    let routes = "ROOT: lb[1-2]\nlb[1-2]: lb[3-4]\n";
+    let source = source.display().to_string();
+    // The one folder of which each node has its own.
+    let words = [
+        "-w",
+        "lb[3-4]",
+        "copy",
+        &source,
+        "--dest",
+        "/run/haproxy/copied.bin",
+    ];
+    let ran = tree.hash(routes, &words).run();
+    assert_eq!(ran.code, Some(0), "{ran}");
+    for node in ["lb3", "lb4"] {
+        let copied = tree.lab.run_dir(node).join("copied.bin");
+        assert!(fs::read(copied).unwrap() == bytes);
+    }
+    for node in ["lb1", "lb2"] {
+        assert!(!tree.lab.run_dir(node).join("copied.bin").exists());
+    }
+}

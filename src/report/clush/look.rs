@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::event::Meter;
 use crate::nodeset::{NodeSet, Style};
+use crate::plan::NodeName;
 
 /// How output is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,12 @@ pub struct Look<'a> {
     pub fold: Fold<'a>,
     /// How sets are folded in messages.
     pub style: Style,
+    /// The gateways that are open, if there is a tree.
+    pub gateways: Option<Gateways>,
 }
+
+/// Tells which gateways are open, each with the nodes it has yet to finish.
+pub type Gateways = Arc<dyn Fn() -> Vec<(NodeName, NodeSet)> + Send + Sync>;
 
 impl fmt::Debug for Look<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

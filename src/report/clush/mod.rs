@@ -23,7 +23,7 @@ use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 use columns::Columns;
-pub use look::{Fold, Form, Look, Reasons};
+pub use look::{Fold, Form, Gateways, Look, Reasons};
 use progress::Progress;
 use streams::{Cleaner, Splitters};
 
@@ -74,9 +74,13 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             cleaner: Cleaner::default(),
             said: Gather::new(DEFAULT_BUDGET, Box::new(TempFile::new(scratch.to_owned()))),
             columns: Columns::new(names.len()),
-            progress: look
-                .progress
-                .then(|| Progress::new(look.program.clone(), names.len(), look.sent.clone())),
+            progress: look.progress.then(|| {
+                Progress::new(
+                    look.program.clone(),
+                    names.len(),
+                    (look.sent.clone(), look.gateways.clone()),
+                )
+            }),
             complained: HashSet::new(),
             codes: Vec::new(),
             timeouts: Vec::new(),
@@ -448,11 +452,33 @@ impl<W: Write, E: Write> Reporter for Clush<'_, W, E> {
         self.clear()?;
         let program = self.look.program.clone();
         self.tell(&format!("{program}: interrupt (^C to abort task)"))?;
-        for (what, nodes) in [("in progress", running), ("pending", waiting)] {
-            if !nodes.is_empty() {
-                let set = self.set(nodes.iter().copied()).fold(&self.look.style);
-                self.tell(&format!("{program}: {what}({}): {set}", nodes.len()))?;
+        let open = self.look.gateways.as_ref().map(|open| open());
+        let open = open.unwrap_or_default();
+        let (mut running, waiting) = (
+            self.set(running.iter().copied()),
+            self.set(waiting.iter().copied()),
+        );
+        // To this side a gateway is at work, not the nodes behind it.
+        let gateways: NodeSet = open.iter().map(|(gateway, _)| &**gateway).collect();
+        let mut waiting = waiting;
+        for (_, behind) in &open {
+            running.difference(behind);
+            waiting.difference(behind);
+        }
+        running.union(&gateways);
+        let mut line = |what: &str, set: &NodeSet, behind: &str| match set.is_empty() {
+            true => Ok(()),
+            false => {
+                let folded = set.fold(&self.look.style);
+                let text = format!("{program}: {what}({}){behind}: {folded}", set.len());
+                self.tell(&text)
             }
+        };
+        line("in progress", &running, "")?;
+        line("pending", &waiting, "")?;
+        line("[tree] open gateways", &gateways, "")?;
+        for (gateway, nodes) in &open {
+            line("[tree] in progress", nodes, &format!(" on {gateway}"))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Gateways;
 use crate::event::Meter;
 
 /// How often it is drawn at most.
@@ -14,11 +15,11 @@ pub(super) const EVERY: Duration = Duration::from_nanos(1_000_000_000 / 3);
 const SILENT_FOR: Duration = Duration::from_millis(1330);
 
 /// How many nodes are done, and how fast something is sent to them.
-#[derive(Debug)]
 pub(super) struct Progress {
     program: String,
     total: usize,
     sent: Option<Meter>,
+    gateways: Option<Gateways>,
     /// How many nodes are done.
     pub(super) done: usize,
     begun: Instant,
@@ -29,11 +30,16 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(program: String, total: usize, sent: Option<Meter>) -> Self {
+    pub(super) fn new(
+        program: String,
+        total: usize,
+        (sent, gateways): (Option<Meter>, Option<Gateways>),
+    ) -> Self {
         Self {
             program,
             total,
             sent,
+            gateways,
             done: 0,
             begun: Instant::now(),
             shown: String::new(),
@@ -45,6 +51,10 @@ impl Progress {
         let (program, total) = (&self.program, self.total.to_string());
         let width = total.len();
         let mut text = format!("{program}: {:width$}/{total}", self.done);
+        let open = self.gateways.as_ref().map_or(0, |open| open().len());
+        if open > 0 {
+            text.push_str(&format!(" gw {open}"));
+        }
         let sent = self.sent.as_ref().map_or(0, Meter::total);
         if sent > 0 {
             let rate = sent as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
@@ -117,7 +127,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_comes_late_and_changes_only() {
         let sent = Meter::default();
-        let mut progress = Progress::new("clush".into(), 12, Some(sent.clone()));
+        let mut progress = Progress::new("clush".into(), 12, (Some(sent.clone()), None));
         let mut err = Vec::new();
         progress.draw(&mut err).unwrap();
         assert!(err.is_empty());

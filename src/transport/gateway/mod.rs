@@ -78,6 +78,8 @@ pub struct Gateways {
     pub reach: Reach,
     /// This program, to be put on gateways that lack it.
     pub install: Option<Program>,
+    /// What becomes of a node that was begun on a gateway that is lost, in place of `E_LOST`.
+    pub lost: Option<Outcome>,
     /// Whom we answer to.
     pub above: Arc<dyn Above>,
     /// Which gateways are open.
@@ -161,6 +163,8 @@ impl<'a> Dealing<'a> {
         if let Some(first) = stranded.first() {
             let node = self.launch.plan.name(*first);
             self.gateways.above.notice(Notice::NoRoute { node });
+            // Who does not go on without them is to know before the outcomes come.
+            tokio::task::yield_now().await;
         }
         for node in stranded {
             let text = "no route: every gateway that leads there has failed";

@@ -115,7 +115,8 @@ impl<'a> Share<'a> {
                         "lost with gateway {} ({message}); the command may still be running",
                         self.gateway
                     );
-                    let outcome = Outcome::failed(ErrorCode::Lost, text);
+                    let usual = || Outcome::failed(ErrorCode::Lost, text);
+                    let outcome = self.gateways.lost.clone().unwrap_or_else(usual);
                     self.io.finished(*node, outcome, begun.elapsed()).await;
                 }
                 Some((_, None)) => not_begun.push(*node),

@@ -184,6 +184,7 @@ async fn run(
         transport: Arc::new(Scripted(Mutex::new(scripts.collect()))),
         reach: Reach::default(),
         install: None,
+        lost: None,
         above: Arc::clone(&above) as _,
         open: OpenGateways::default(),
     };

@@ -185,7 +185,12 @@ impl Session<'_> {
         };
         // There is nothing to gather of one.
         let gather = std::mem::take(&mut self.gather);
-        let ended = self.show(&plan, Means::new(&Shell, &work), Reasons::Ours, None);
+        let ended = self.show(
+            &plan,
+            Means::new(&Shell, &work),
+            (Reasons::Ours, None),
+            None,
+        );
         self.gather = gather;
         ended.map(|ended| ended.end)
     }

@@ -9,6 +9,7 @@ mod options;
 mod prepare;
 mod session;
 mod ssh;
+mod tree;
 mod worker;
 
 use std::ffi::OsString;

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::nodes::{self, Reader};
 use super::options::Options;
 use super::session::Session;
+use super::tree;
 use super::worker::Worker;
 use crate::cli::axes::{axes, default_axes};
 use crate::cli::console::Console;
@@ -116,9 +117,12 @@ pub(super) fn prepare<'a>(
     let name = options.worker.as_deref();
     let name = name.or(defaults.distant_workername.as_deref());
     let worker = Worker::by_name(name.unwrap_or("ssh"))?;
-    if options.topology.is_some() && options.worker.is_none() {
-        // The seam of the tree mode.
-        return Err(Failure::Named("TREE MODE: not supported".to_owned()));
+    let topology = match worker.is_ssh {
+        true => tree::topology(&options, &environment, &defaults, &folders)?,
+        false => None,
+    };
+    if let Some(topology) = &topology {
+        tree::announce(called, topology, verbosity, &console.err);
     }
     let limits = Session::limits(
         conf.connect_timeout(defaults.connect_timeout.unwrap_or(10.0))?,
@@ -145,6 +149,7 @@ pub(super) fn prepare<'a>(
         nodes,
         engine,
         worker,
+        topology,
         input,
         sent,
         fanout: fanout.min(most(files, worker)),

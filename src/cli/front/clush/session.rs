@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::options::Options;
+use super::tree::{self, Tree};
 use super::worker::{Given, Worker};
 use crate::cli::console::Console;
 use crate::cli::context::Engine;
@@ -21,9 +22,10 @@ use crate::exec::pool::SessionPool;
 use crate::exec::{Means, Requests, dispatch};
 use crate::nodeset::{self, NodeSet, Style};
 use crate::plan::{Limits, NodeName, Plan};
-use crate::report::clush::{Clush, Form, Look, Reasons};
+use crate::report::clush::{Clush, Form, Gateways, Look, Reasons};
 use crate::report::files::Files;
 use crate::terminal::enter::Enter;
+use crate::topology::Topology;
 use crate::transport::Command;
 use crate::transport::input::Input;
 use crate::transport::placeholder::Template;
@@ -48,6 +50,8 @@ pub(super) struct Session<'a> {
     pub(super) gather: bool,
     pub(super) engine: Engine,
     pub(super) worker: &'static Worker,
+    /// Which gateways lead to which nodes.
+    pub(super) topology: Option<Topology>,
     /// What every command reads, and how much of it was sent.
     pub(super) input: Option<Input>,
     pub(super) sent: Meter,
@@ -100,6 +104,11 @@ impl Session<'_> {
         }
     }
 
+    /// Whether commands run on the nodes, not on the gateways that lead to them.
+    fn is_remote(&self) -> bool {
+        self.options.remote != Some("no")
+    }
+
     fn form(&self) -> Form {
         match (self.gather, self.options.lines) {
             _ if self.options.diff => Form::Diff,
@@ -112,7 +121,7 @@ impl Session<'_> {
 
     /// Runs a command on all nodes and shows what comes of it.
     pub(super) fn run(&mut self, command: &str) -> Result<End, Failure> {
-        if self.worker.has_placeholders {
+        if self.worker.has_placeholders || self.topology.is_some() && !self.is_remote() {
             Template::parse(command).map_err(|error| Failure::Named(error.to_string()))?;
         }
         if self.verbosity == Verbosity::Debug {
@@ -127,6 +136,9 @@ impl Session<'_> {
                 seconds(connect),
                 seconds(command_limit),
             )?;
+            if let Some(topology) = &self.topology {
+                tree::draw(topology, &mut self.console.out)?;
+            }
         }
         let work = Run {
             command: Command {
@@ -153,20 +165,29 @@ impl Session<'_> {
         pool: Option<&SessionPool>,
         moved: Option<Meter>,
     ) -> Result<Ended, Failure> {
-        let reached = self.worker.make(&Given {
+        let given = Given {
             called: self.called,
             conf: &self.conf,
             environment: &self.environment,
             console: &*self.console,
             nodes: &plan.nodes,
             folded: &self.nodes.fold(&self.style),
-        })?;
+        };
+        let reached = self.worker.make(&given)?;
+        let (tree, reached) = match &self.topology {
+            Some(topology) => {
+                let remote = self.is_remote();
+                let (tree, reached) = Tree::plant(topology, remote, &given, reached)?;
+                (Some(tree), reached)
+            }
+            None => (None, reached),
+        };
         let means = Means {
             launcher: reached.launcher.as_deref(),
             pool,
             ..Means::new(&*reached.transport, work)
         };
-        self.show(plan, means, reached.reasons, moved)
+        self.show(plan, means, (reached.reasons, tree.as_ref()), moved)
     }
 
     /// Closes the connections that were kept for the next work.
@@ -197,6 +218,7 @@ impl Session<'_> {
             reasons,
             sent: moved,
             fold: Box::new(|set| Ok(set.to_string())),
+            gateways: None,
             style: self.style.clone(),
         }
     }
@@ -217,7 +239,7 @@ impl Session<'_> {
         &mut self,
         plan: &Plan,
         means: Means<'_>,
-        reasons: Reasons,
+        (reasons, tree): (Reasons, Option<&Tree>),
         moved: Option<Meter>,
     ) -> Result<Ended, Failure> {
         let mut out = self
@@ -231,6 +253,10 @@ impl Session<'_> {
         let this = &*self;
         let look = Look {
             fold: Box::new(|set| this.fold(set)),
+            gateways: tree.map(|tree| {
+                let open = tree.open.clone();
+                Arc::new(move || open.list()) as Gateways
+            }),
             ..this.look(reasons, moved)
         };
         let live = look.form == Form::Live && !look.progress;
@@ -253,16 +279,26 @@ impl Session<'_> {
                     stops: &mut signals.stops,
                     questions: enter.as_mut().map(|enter| &mut enter.pressed),
                 };
-                let summary = match &mut files {
-                    Some(files) => {
-                        let mut both = files.around(&mut clush);
-                        dispatch(plan, means, requests, &mut both).await
+                let running = async {
+                    match &mut files {
+                        Some(files) => {
+                            let mut both = files.around(&mut clush);
+                            dispatch(plan, means, requests, &mut both).await
+                        }
+                        None => dispatch(plan, means, requests, &mut clush).await,
                     }
-                    None => dispatch(plan, means, requests, &mut clush).await,
                 };
-                (summary, signals.first())
+                let summary = tokio::select! {
+                    biased;
+                    node = stranded(tree) => {
+                        let text = format!("TREE MODE: No route available to {node}");
+                        return Err(Failure::Named(text));
+                    }
+                    summary = running => summary,
+                };
+                Ok((summary, signals.first()))
             })
-            .map_err(|error| Failure::Named(error.to_string()))?;
+            .map_err(|error| Failure::Named(error.to_string()))??;
         let incomplete = clush.incomplete();
         drop(clush);
         out.flush()?;
@@ -324,6 +360,14 @@ impl Session<'_> {
             open(outdir)?,
             open(errdir)?,
         )))
+    }
+}
+
+/// Waits for a node that no gateway is left for: the original gives up then.
+async fn stranded(tree: Option<&Tree>) -> String {
+    match tree {
+        Some(tree) => tree.spoken.stranded().await,
+        None => std::future::pending().await,
     }
 }
 

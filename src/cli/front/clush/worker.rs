@@ -32,6 +32,8 @@ pub(super) struct Worker {
     pub(super) has_placeholders: bool,
     /// Whether commands can be given standard input.
     pub(super) takes_input: bool,
+    /// Whether it is SSH, by which gateways are reached too.
+    pub(super) is_ssh: bool,
     /// How many open files a node at work costs.
     pub(super) files: usize,
     make: fn(&Given<'_>) -> Result<Reached, Failure>,
@@ -60,8 +62,14 @@ pub(super) struct Reached {
 
 /// All workers.
 static WORKERS: &[Worker] = &[
-    row("ssh", 1, ssh),
-    row("openssh", 4, openssh),
+    Worker {
+        is_ssh: true,
+        ..row("ssh", 1, ssh)
+    },
+    Worker {
+        is_ssh: true,
+        ..row("openssh", 4, openssh)
+    },
     Worker {
         has_placeholders: true,
         ..row("exec", 4, exec)
@@ -83,6 +91,7 @@ const fn row(
         name,
         has_placeholders: false,
         takes_input: true,
+        is_ssh: false,
         files,
         make,
     }
@@ -103,7 +112,7 @@ impl Worker {
 
 impl Given<'_> {
     /// The words of a key, `~` at their start expanded.
-    fn words(&self, key: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn words(&self, key: &str) -> Result<Vec<String>, Failure> {
         let text = self.conf.text(key).unwrap_or_default();
         let words = ini::words(text).map_err(|error| Failure::Named(error.to_string()))?;
         let home = self.environment.text("HOME");
@@ -126,7 +135,7 @@ impl Given<'_> {
         })
     }
 
-    fn user(&self) -> Option<String> {
+    pub(super) fn user(&self) -> Option<String> {
         self.conf.text("ssh_user").map(str::to_owned)
     }
 }

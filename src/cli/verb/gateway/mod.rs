@@ -156,6 +156,7 @@ fn means(
         reach: run.reach.clone(),
         install: install
             .map_err(|error| CliError::system(format!("cannot read this program: {error}")))?,
+        lost: None,
         above: Arc::clone(turns) as _,
         open: OpenGateways::default(),
     };
