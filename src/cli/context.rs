@@ -12,6 +12,7 @@ use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::flags::{Care, Reach, Show, Targets};
 use super::groups::folders;
+use super::journal::{Journal, Record};
 use super::rollout::Rollout;
 use super::targets;
 use super::tree::{self, Spoken, Wording};
@@ -25,6 +26,7 @@ use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::{self, Form, Look, Transfer};
+use crate::terminal::ask::Person;
 use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
 use crate::topology::{Topology, TopologyError};
@@ -284,19 +286,15 @@ impl<'a> Context<'a> {
         work: &dyn Work,
         statuses: Statuses,
     ) -> Result<u8, CliError> {
-        self.run_batches(
-            fleet,
-            work,
-            statuses,
-            Batches {
-                sizes: &[],
-                pause: Duration::ZERO,
-                gate: None,
-            },
-        )
+        let all = Batches {
+            sizes: &[],
+            pause: Duration::ZERO,
+            gate: None,
+        };
+        Ok(self.run_batches(fleet, work, statuses, all)?.1)
     }
 
-    /// Runs one work on the nodes of the fleet, batch by batch.
+    /// Runs one work on the nodes of the fleet, batch by batch. `what` says in the journal what that was.
     ///
     /// # Errors
     /// When the run could not begin.
@@ -305,14 +303,61 @@ impl<'a> Context<'a> {
         fleet: &Fleet,
         work: &dyn Work,
         rollout: &Rollout,
+        what: &str,
     ) -> Result<u8, CliError> {
+        self.announce(fleet, what)?;
         let gate = rollout.gate();
         let batches = Batches {
             sizes: &rollout.sizes(fleet.plan.nodes.len()),
             pause: rollout.pause(),
             gate: gate.as_ref().map(|gate| gate as &dyn Gate),
         };
-        self.run_batches(fleet, work, self.statuses(), batches)
+        let (summary, exit) = self.run_batches(fleet, work, self.statuses(), batches)?;
+        self.remember(what, fleet, &summary, exit);
+        Ok(exit)
+    }
+
+    /// With `-v` says what is asked, with `-vv` also how the nodes are reached.
+    fn announce(&mut self, fleet: &Fleet, what: &str) -> Result<(), CliError> {
+        let (called, verbose) = (self.called, self.show.verbose);
+        if verbose > 0 {
+            let nodes = &fleet.nodes;
+            self.console
+                .complain(format_args!("{called}: {nodes}: {what}"));
+        }
+        if verbose > 1 {
+            let worker = match self.worker()? {
+                Worker::Native => "SSH in this process",
+                Worker::Ssh => "the system's ssh",
+                Worker::Exec => "commands here",
+                Worker::Rsh => "rsh",
+                Worker::Pdsh => "pdsh",
+                Worker::Slurm => "Slurm",
+            };
+            let Limits {
+                connect,
+                idle,
+                command,
+                deadline,
+                ..
+            } = fleet.plan.limits;
+            let limits = [
+                ("connect", connect),
+                ("idle", idle),
+                ("command", command),
+                ("deadline", deadline),
+            ];
+            let limits: String = limits
+                .into_iter()
+                .filter_map(|(name, limit)| Some((name, limit?)))
+                .map(|(name, limit)| format!(", {name} {}", humantime::format_duration(limit)))
+                .collect();
+            self.console.complain(format_args!(
+                "{called}: reached by {worker}, {} at one time{limits}",
+                fleet.plan.fanout
+            ));
+        }
+        Ok(())
     }
 
     fn run_batches(
@@ -321,7 +366,7 @@ impl<'a> Context<'a> {
         work: &dyn Work,
         statuses: Statuses,
         batches: Batches<'_>,
-    ) -> Result<u8, CliError> {
+    ) -> Result<(Summary, u8), CliError> {
         let look = self.look()?;
         let scratch = self.scratch();
         let names = Arc::clone(&fleet.plan.nodes);
@@ -348,7 +393,37 @@ impl<'a> Context<'a> {
             (summary, signals.first())
         })?;
         drop(reporter);
-        Ok(self.code(&summary, statuses, signal))
+        let exit = self.code(&summary, statuses, signal);
+        Ok((summary, exit))
+    }
+
+    /// Writes a run down. That it cannot be is worth a warning, and no more.
+    fn remember(&mut self, what: &str, fleet: &Fleet, summary: &Summary, exit: u8) {
+        let Some(journal) = Journal::new(&self.environment) else {
+            return;
+        };
+        let record = Record {
+            lab: self.targets.lab,
+            ..Record::new(what, &fleet.plan.nodes, summary, exit)
+        };
+        if let Err(error) = journal.add(&record) {
+            self.console
+                .complain(format_args!("{}: warning: {error}", self.called));
+        }
+    }
+
+    /// The person at the terminal.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn person(&self) -> Result<Person, CliError> {
+        let err = self.console.err.try_clone();
+        let err = err.map_err(|error| CliError::system(error.to_string()))?;
+        let called = self.called.to_owned();
+        Ok(Person::new(self.console.floor.clone(), move |message| {
+            // Nothing can be done if that fails.
+            let _ = writeln!(&err, "{called}: warning: {message}");
+        }))
     }
 
     /// The exit code of a run, and a word about output that was lost.
@@ -403,6 +478,17 @@ impl<'a> Context<'a> {
             Output::Text if self.show.blocks || self.show.blocks_all => Form::Blocks,
             Output::Text => Form::Gathered,
         };
+        let is_gathered = matches!(form, Form::Gathered | Form::Blocks);
+        for (option, is_given) in [
+            ("--diff", self.show.diff),
+            ("--normalize", self.show.normalize),
+        ] {
+            if is_given && !is_gathered {
+                return Err(CliError::usage(format!(
+                    "{option} goes with gathered text only, not with JSON or -L"
+                )));
+            }
+        }
         let color = match self.show.color {
             Some(color) => color,
             None => self.config()?.values.color.unwrap_or(Color::Auto),
@@ -413,6 +499,8 @@ impl<'a> Context<'a> {
             form,
             labels: !self.show.no_label,
             merge_err: self.show.blocks_all,
+            diff: self.show.diff,
+            normalize: self.show.normalize,
             notes: !self.show.quiet,
             color_out: colored(color, &self.environment, out),
             color_err: colored(color, &self.environment, err),
@@ -475,6 +563,13 @@ impl<'a> Context<'a> {
             idle: pick(asked.idle, values.idle_timeout),
             command: pick(asked.command_timeout, values.command_timeout),
             deadline: pick(asked.deadline, values.deadline),
+        })
+    }
+
+    fn worker(&mut self) -> Result<Worker, CliError> {
+        Ok(match self.reach.worker {
+            Some(worker) => worker,
+            None => self.config()?.values.worker.unwrap_or(Worker::Native),
         })
     }
 

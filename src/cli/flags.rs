@@ -4,9 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::config::{Color, Output, Worker, parse_limit};
+
+/// A run of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PastRun {
+    /// The last one that was written down.
+    Last,
+}
 
 /// Which nodes.
 #[derive(Debug, Clone, Default, Args)]
@@ -35,9 +42,15 @@ pub struct Targets {
     /// A file with nodes, several to a line, # for comments; - reads standard input
     #[arg(long, visible_alias = "machinefile", value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
     pub hostfile: Vec<PathBuf>,
+    /// Those on which the last `run` was not done, whatever the reason; of the nodes named besides, if there are any
+    #[arg(long, value_name = "RUN", global = true)]
+    pub failed_of: Option<PastRun>,
     /// Only so many of the nodes, chosen by chance
     #[arg(long, value_name = "N", global = true)]
     pub pick: Option<NonZeroUsize>,
+    /// Refuse (exit code 4) unless these are exactly N nodes
+    #[arg(long, value_name = "N", global = true)]
+    pub expect: Option<usize>,
     /// The embedded lab instead of real nodes: lb1, lb2, … on this machine
     #[arg(long, global = true)]
     pub lab: bool,
@@ -110,6 +123,12 @@ pub struct Show {
     /// One line as it comes, each with its own node
     #[arg(short = 'L', long, global = true)]
     pub lines: bool,
+    /// Show in full what most nodes say, and of the others how they differ from that
+    #[arg(long, global = true, conflicts_with_all = ["lines", "json", "jsonl"])]
+    pub diff: bool,
+    /// Replace each node's own name, addresses and times before answers are compared, and show <host>, <addr>, <time>
+    #[arg(long, global = true, conflicts_with_all = ["lines", "json", "jsonl"])]
+    pub normalize: bool,
     /// No labels
     #[arg(short = 'N', long, global = true)]
     pub no_label: bool,

@@ -5,6 +5,7 @@
 
 mod axes;
 mod color;
+mod confirm;
 pub mod console;
 pub mod context;
 pub mod error;
@@ -15,11 +16,14 @@ pub mod getopt;
 mod groups;
 pub mod haproxy;
 mod interactive;
+mod journal;
+mod order;
 mod outputs;
 mod printf;
 mod quote;
 mod reach;
 mod rollout;
+mod state;
 mod targets;
 mod tree;
 pub mod verb;

@@ -1,11 +1,9 @@
 //! The transports over SSH, made of the command line and the configuration.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::error::CliError;
-use crate::terminal::ask::Person;
 use crate::transport::Transport;
 use crate::transport::launch::Launcher;
 use crate::transport::openssh::OpenSsh;
@@ -106,17 +104,7 @@ pub(super) fn native(context: &mut Context<'_>) -> Result<Box<dyn Transport>, Cl
         user,
         via,
     };
-    let err = context
-        .console
-        .err
-        .try_clone()
-        .map_err(|error| CliError::system(error.to_string()))?;
-    let called = context.called.to_owned();
-    let person = Person::new(context.console.floor.clone(), move |message| {
-        // Nothing can be done if that fails.
-        let _ = writeln!(&err, "{called}: warning: {message}");
-    });
-    let native = Native::new(settings, Arc::new(person));
+    let native = Native::new(settings, Arc::new(context.person()?));
     native
         .check()
         .map_err(|error| CliError::config(error.to_string()))?;

@@ -1,14 +1,16 @@
-//! From `-w`, `-x`, `-g`, `-X`, `-a`, `--hostfile` and `--pick` to a node set.
+//! From `-w`, `-x`, `-g`, `-X`, `-a`, `--hostfile`, `--failed-of` and `--pick` to a node set.
 
 use std::path::Path;
 
 use super::context::Context;
 use super::error::CliError;
-use super::flags::Targets;
+use super::flags::{PastRun, Targets};
 use super::groups::folders;
+use super::journal::Journal;
 use crate::config::Environment;
 use crate::groups::{Resolver, Settings};
 use crate::nodeset::{self, EvalError, GroupError, Groups, NodeSet, ParseError};
+use crate::report::text::Count;
 
 /// The nodes that are meant; never empty.
 pub(super) fn nodes(
@@ -38,7 +40,14 @@ pub(super) fn nodes(
         named = true;
         nodes.union(&list(file, &groups)?);
     }
-    if !named {
+    if let Some(PastRun::Last) = targets.failed_of {
+        let failed = failed_of_last(targets.lab, environment, &groups)?;
+        if named {
+            nodes.intersection(&failed);
+        } else {
+            nodes = failed;
+        }
+    } else if !named {
         if targets.lab {
             nodes.union(&eval(default.unwrap_or("lb[1-2]"))?);
         } else if let Some(text) = default {
@@ -60,9 +69,41 @@ pub(super) fn nodes(
             .collect();
     }
     if nodes.is_empty() {
-        return Err(CliError::usage(
-            "the node set is empty; nothing was contacted",
-        ));
+        return Err(CliError::usage(match targets.failed_of {
+            Some(PastRun::Last) => {
+                "nothing failed in the last run on these nodes; nothing was contacted"
+            }
+            None => "the node set is empty; nothing was contacted",
+        }));
+    }
+    match targets.expect {
+        Some(expected) if nodes.len() != expected => Err(CliError::refused(format!(
+            "expected {}, but there are {}: {nodes}; nothing was contacted",
+            Count(expected, "node"),
+            nodes.len()
+        ))),
+        _ => Ok(nodes),
+    }
+}
+
+/// The nodes on which the last run was not done; never empty.
+fn failed_of_last(
+    lab: bool,
+    environment: &Environment,
+    groups: &dyn Groups,
+) -> Result<NodeSet, CliError> {
+    let journal = Journal::new(environment).ok_or_else(|| {
+        CliError::usage("neither XDG_STATE_HOME nor HOME says where runs are remembered")
+    })?;
+    let failed = journal
+        .failed_of_last(lab)?
+        .ok_or_else(|| CliError::usage("no run is remembered, so there is no last one"))?;
+    if failed.is_empty() {
+        return Err(CliError::usage("nothing failed in the last run"));
+    }
+    let mut nodes = NodeSet::default();
+    for text in failed {
+        nodes.union(&eval(&text, groups)?);
     }
     Ok(nodes)
 }

@@ -80,6 +80,8 @@ values! {
     idle_timeout: Limit, "HASH_IDLE_TIMEOUT", limit;
     /// Limit of the whole run.
     deadline: Limit, "HASH_DEADLINE", limit;
+    /// On more nodes than this, `run` wants their number typed first.
+    confirm_above: usize, "HASH_CONFIRM_ABOVE", count;
     /// Whether changes are written to the audit log.
     audit: Audit, "HASH_AUDIT", choice;
     /// Whether changes are written to syslog too.
@@ -129,6 +131,11 @@ fn words(text: &str) -> Result<Vec<String>, String> {
 fn number(text: &str) -> Result<NonZeroUsize, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not a number above 0"))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a number of nodes"))
 }
 
 fn limit(text: &str) -> Result<Limit, String> {

@@ -1,14 +1,18 @@
 //! Equal answers once: labelled lines or header blocks, when all nodes are done.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::Reporter;
+use super::classic::Classic;
+use super::normalize::{OwnNames, normalize};
 use super::notes::{Notes, fold};
 use super::out::{LABEL, Out};
 use super::text::{Line, LineEnd, LineSplitter};
-use crate::event::{Event, NodeId, Stop, Stream, Summary};
-use crate::gather::{Gather, Group};
+use crate::event::{Event, NodeId, Outcome, Stop, Stream, Summary};
+use crate::gather::{Gather, Group, Output};
 
 /// How a group of nodes is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,44 +25,115 @@ pub(super) enum Labels {
     Blocks,
 }
 
+/// A longer output is not compared line by line.
+const LONGEST_DIFF: usize = 8 * 1024 * 1024;
+
 /// Shows each distinct output once. Standard error is gathered by itself and goes to ours.
 #[derive(Debug)]
 pub struct Gathered<W, E> {
     pub(super) out: Out<W>,
     pub(super) notes: Notes<E>,
     pub(super) labels: Labels,
-    /// With standard error among the rest: what either stream holds of a line that is not whole yet, so that
-    /// lines of one are not put into lines of the other.
-    pub(super) merge_err: Option<HashMap<(NodeId, Stream), LineSplitter>>,
+    /// Standard error is among the rest.
+    pub(super) merge_err: bool,
+    /// Of all outputs but the most frequent one the difference from that is shown.
+    pub(super) diff: bool,
+    /// What differs from node to node is replaced.
+    pub(super) normalize: bool,
+    /// What a stream holds of a line that is not whole yet, where lines matter: when both streams are one, so that
+    /// lines of one are not put into lines of the other, and when something in them is replaced.
+    pub(super) lines: Option<HashMap<(NodeId, Stream), LineSplitter>>,
+    /// Those that could not do it and said nothing, which is no answer to compare.
+    pub(super) silent: HashSet<NodeId>,
     pub(super) said: Gather,
     pub(super) complained: Gather,
+}
+
+impl<W: Write, E: Write> Gathered<W, E> {
+    /// Takes bytes of a node, or the end of what it says.
+    fn take(&mut self, node: NodeId, stream: Stream, data: Option<&[u8]>) -> io::Result<()> {
+        let gather = match stream {
+            Stream::Err if !self.merge_err => &mut self.complained,
+            Stream::Out | Stream::Err => &mut self.said,
+        };
+        let Some(lines) = &mut self.lines else {
+            return data.map_or(Ok(()), |data| gather.push(node.0, data));
+        };
+        let names = self
+            .normalize
+            .then(|| OwnNames::of(&self.notes.names[node.index()]));
+        let ends = self.merge_err;
+        let give = |line: Line<'_>| push_line(gather, node, line, (names.as_ref(), ends));
+        match data {
+            Some(data) => lines.entry((node, stream)).or_default().push(data, give),
+            None => match lines.remove(&(node, stream)) {
+                Some(mut partial) => partial.finish(give),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// What most said, and how each other answer differs from it.
+    fn differences(&mut self) -> io::Result<()> {
+        let mut groups = self.said.groups();
+        for group in &mut groups {
+            let silent = &self.silent;
+            group.keys.retain(|key| !silent.contains(&NodeId(*key)));
+        }
+        groups.retain(|group| !group.keys.is_empty());
+        let names = Arc::clone(&self.notes.names);
+        let title = |group: &Group<'_>| fold(&names, group.keys.iter().copied().map(NodeId));
+        // Of equal ones the first.
+        let most = |(at, group): &(usize, &Group<'_>)| (group.keys.len(), Reverse(*at));
+        let Some((at, _)) = groups.iter().enumerate().max_by_key(most) else {
+            return Ok(());
+        };
+        let majority = groups.remove(at);
+        show(&mut self.out, &majority, self.labels, &names)?;
+        let old = bounded(majority.output)?;
+        for group in &groups {
+            let new = bounded(group.output)?;
+            match (&old, &new) {
+                (Some(old), Some(new)) => Classic {
+                    out: &mut self.out.writer,
+                    color: self.out.color,
+                    escape: self.out.escape,
+                }
+                .diff((&title(&majority), old), (&title(group), new))?,
+                _ if group.output == majority.output => {}
+                _ => self.out.styled(
+                    LABEL,
+                    &format!("{}: differs; too long for a diff\n", title(group)),
+                )?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The output, unless it is too long to be held.
+fn bounded(output: Output<'_>) -> io::Result<Option<Vec<u8>>> {
+    let mut whole = Vec::new();
+    for chunk in output.chunks() {
+        whole.extend_from_slice(&chunk?);
+        if whole.len() > LONGEST_DIFF {
+            return Ok(None);
+        }
+    }
+    Ok(Some(whole))
 }
 
 impl<W: Write, E: Write> Reporter for Gathered<W, E> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { .. } => {}
-            Event::Output { node, stream, data } => {
-                let said = &mut self.said;
-                match (&mut self.merge_err, stream) {
-                    (Some(partial), _) => partial
-                        .entry((*node, *stream))
-                        .or_default()
-                        .push(data, |line| push_line(said, *node, line))?,
-                    (None, Stream::Out) => said.push(node.0, data)?,
-                    (None, Stream::Err) => self.complained.push(node.0, data)?,
-                }
-            }
+            Event::Output { node, stream, data } => self.take(*node, *stream, Some(data))?,
             Event::Finished { node, outcome, .. } => {
-                let said = &mut self.said;
                 for stream in [Stream::Out, Stream::Err] {
-                    let partial = self
-                        .merge_err
-                        .as_mut()
-                        .and_then(|all| all.remove(&(*node, stream)));
-                    if let Some(mut partial) = partial {
-                        partial.finish(|line| push_line(said, *node, line))?;
-                    }
+                    self.take(*node, stream, None)?;
+                }
+                if matches!(outcome, Outcome::Failed(_)) && self.said.output(node.0).is_empty() {
+                    self.silent.insert(*node);
                 }
                 self.said.finish(node.0, outcome.status());
                 self.complained.finish(node.0, outcome.status());
@@ -76,8 +151,12 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        for group in self.said.groups() {
-            show(&mut self.out, &group, self.labels, &self.notes.names)?;
+        if self.diff {
+            self.differences()?;
+        } else {
+            for group in self.said.groups() {
+                show(&mut self.out, &group, self.labels, &self.notes.names)?;
+            }
         }
         self.out.writer.flush()?;
         for group in self.complained.groups() {
@@ -87,13 +166,25 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
     }
 }
 
-/// Appends a whole line to what a node said.
-fn push_line(said: &mut Gather, node: NodeId, line: Line<'_>) -> io::Result<()> {
-    said.push(node.0, line.text)?;
-    if line.end == LineEnd::More {
-        Ok(())
-    } else {
-        said.push(node.0, b"\n")
+/// Appends a line to what a node said, with these names replaced if there are any; `ends` ends the last one too.
+fn push_line(
+    gather: &mut Gather,
+    node: NodeId,
+    line: Line<'_>,
+    (names, ends): (Option<&OwnNames>, bool),
+) -> io::Result<()> {
+    match names {
+        Some(names) => {
+            let mut text = Vec::with_capacity(line.text.len());
+            normalize(line.text, names, &mut text);
+            gather.push(node.0, &text)?;
+        }
+        None => gather.push(node.0, line.text)?,
+    }
+    match line.end {
+        LineEnd::Newline => gather.push(node.0, b"\n"),
+        LineEnd::Nothing if ends => gather.push(node.0, b"\n"),
+        LineEnd::Nothing | LineEnd::More => Ok(()),
     }
 }
 

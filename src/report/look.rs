@@ -34,6 +34,10 @@ pub struct Look {
     pub labels: bool,
     /// Whether standard error is shown among standard output.
     pub merge_err: bool,
+    /// Whether only what most nodes said is shown in full, and of the others how they differ.
+    pub diff: bool,
+    /// Whether names, addresses and times are replaced before outputs are compared.
+    pub normalize: bool,
     /// Whether exit statuses other than 0 are worth a line on standard error.
     pub notes: bool,
     /// Whether labels on standard output are coloured.

@@ -9,6 +9,7 @@ pub mod json;
 pub mod lines;
 pub mod live;
 pub mod look;
+mod normalize;
 mod notes;
 mod out;
 pub mod services;
@@ -132,7 +133,11 @@ pub fn new<'a>(
                 (true, Form::Blocks) => Labels::Blocks,
                 (true, _) => Labels::Lines,
             },
-            merge_err: look.merge_err.then(Default::default),
+            merge_err: look.merge_err,
+            diff: look.diff,
+            normalize: look.normalize,
+            lines: (look.merge_err || look.normalize).then(Default::default),
+            silent: Default::default(),
             said: gather(),
             complained: gather(),
         }),

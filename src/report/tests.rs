@@ -13,6 +13,8 @@ use crate::prompt::Floor;
 
 fn look(form: Form) -> Look {
     Look {
+        diff: false,
+        normalize: false,
         program: "hash".into(),
         form,
         labels: true,

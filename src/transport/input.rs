@@ -48,6 +48,22 @@ impl Input {
         Arc::ptr_eq(&self.source, &other.source)
     }
 
+    /// These bytes, and behind them the input, if there is one.
+    #[must_use]
+    pub fn joined(head: Bytes, then: Option<Self>) -> Self {
+        let sent = then
+            .as_ref()
+            .map_or_else(Meter::default, |then| then.sent.clone());
+        let then = then.map(|then| then.source);
+        Self::new(Arc::new(Joined { head, then }), sent)
+    }
+
+    /// Where it comes from, and what counts the bytes that are read of it.
+    #[must_use]
+    pub fn parts(&self) -> (Arc<dyn Source>, Meter) {
+        (Arc::clone(&self.source), self.sent.clone())
+    }
+
     /// A reader of the whole input, from its start.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -101,11 +117,35 @@ struct Whole(Bytes);
 
 impl Source for Whole {
     fn read(&self, at: u64) -> BoxFuture<'_, io::Result<Bytes>> {
-        let start = usize::try_from(at).unwrap_or(usize::MAX).min(self.0.len());
-        let end = start.saturating_add(CHUNK).min(self.0.len());
-        let chunk = self.0.slice(start..end);
+        let chunk = chunk(&self.0, at);
         Box::pin(async { Ok(chunk) })
     }
+}
+
+/// Bytes in front of another source.
+#[derive(Debug)]
+struct Joined {
+    head: Bytes,
+    then: Option<Arc<dyn Source>>,
+}
+
+impl Source for Joined {
+    fn read(&self, at: u64) -> BoxFuture<'_, io::Result<Bytes>> {
+        let length = self.head.len() as u64;
+        match &self.then {
+            Some(then) if at >= length => then.read(at - length),
+            _ => {
+                let chunk = chunk(&self.head, at);
+                Box::pin(async { Ok(chunk) })
+            }
+        }
+    }
+}
+
+/// At most [`CHUNK`] bytes from this offset on.
+fn chunk(bytes: &Bytes, at: u64) -> Bytes {
+    let start = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.slice(start..start.saturating_add(CHUNK).min(bytes.len()))
 }
 
 /// So much of a spool is kept in memory; the rest goes to an unnamed temporary file.
@@ -244,6 +284,19 @@ mod tests {
         assert_eq!(all(input.reader()).await.unwrap(), bytes);
         assert_eq!(meter.total(), 2 * bytes.len() as u64);
         assert_eq!(all(Input::from("").reader()).await.unwrap(), b"");
+    }
+
+    #[tokio::test]
+    async fn an_input_begins_where_what_is_before_it_ends() {
+        let head: Vec<u8> = vec![b'h'; CHUNK + 3];
+        let meter = Meter::default();
+        let then = Input::new(Arc::new(Whole("then".into())), meter.clone());
+        let joined = Input::joined(head.clone().into(), Some(then));
+        let whole = [head.as_slice(), b"then"].concat();
+        assert_eq!(all(joined.reader()).await.unwrap(), whole);
+        assert_eq!(meter.total(), whole.len() as u64);
+        let alone = Input::joined("x".into(), None);
+        assert_eq!(all(alone.reader()).await.unwrap(), b"x");
     }
 
     #[tokio::test]

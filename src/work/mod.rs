@@ -5,6 +5,9 @@ pub mod fetch;
 pub mod haproxy;
 pub mod ping;
 pub mod run;
+pub mod script;
+pub mod sudo;
+pub mod template;
 
 use std::borrow::Cow;
 

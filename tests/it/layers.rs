@@ -27,7 +27,7 @@ const TABLE: &[(&str, &str)] = &[
     ("prompt", "core"),
     // 3. engine
     ("exec", "core transport! report! work!"),
-    ("work", "core transport!"),
+    ("work", "core transport! prompt"),
     // 4. lab
     ("lab", "core"),
     // 5. front

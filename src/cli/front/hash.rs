@@ -9,6 +9,7 @@ use crate::cli::console::Console;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::flags::{Care, Reach, Show, Targets};
+use crate::cli::order::Order;
 use crate::cli::rollout::Rollout;
 use crate::cli::verb;
 use crate::config::Environment;
@@ -37,6 +38,8 @@ pub struct Cli {
     #[command(flatten)]
     care: Care,
     #[command(flatten)]
+    order: Order,
+    #[command(flatten)]
     rollout: Rollout,
     /// Print this help
     #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
@@ -58,6 +61,10 @@ Examples:
   hash -w '@web' -x web7 -- uptime            a command on a group of nodes
   hash -w '@web' shell                        a prompt for many commands, over connections that stay open
   hash -w 'n[1-500]' -f 32 -u 10 -L -- df -h  32 at a time, 10 s each, line by line
+  hash --failed-of last -- uptime             where the last command was not done
+  hash -g web --script fix.sh --become -- -v  a script of ours, by sudo, with an argument
+  hash -g web --diff --normalize -- cat /etc/app.conf
+                                              what most have, and how the others differ
 
 In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  eval \"$(hapsh shell-init bash)\"  once.";
 
@@ -96,6 +103,8 @@ enum Verb {
     Lab(verb::lab::LabArgs),
     /// Show the configuration in force
     Config(verb::config::ConfigArgs),
+    /// List the runs that are remembered, for --failed-of last; one per line, the last one last
+    Journal(verb::journal::JournalArgs),
     /// Print the function that makes `hash` reach the program in a shell
     ShellInit(verb::shell_init::ShellInitArgs),
     /// Make, show or remove the links nodeset, milkcheck and so on
@@ -126,6 +135,7 @@ impl Verb {
             Self::Ping(args) => verb::ping::run(&args, context),
             Self::Lab(args) => verb::lab::run(&args, context),
             Self::Config(args) => verb::config::run(&args, context),
+            Self::Journal(args) => verb::journal::run(&args, context),
             Self::ShellInit(args) => verb::shell_init::run(&args, context),
             Self::Links(args) => verb::links::run(&args, context),
             Self::Completions(args) => verb::completions::run(&args, context),
@@ -161,6 +171,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         reach,
         show,
         care,
+        order,
         rollout,
         verb,
         command,
@@ -173,15 +184,23 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         (targets, reach, show, care),
     );
     let result = match verb {
-        Some(Verb::Run(args)) => verb::run::run(args.over(rollout), &mut context),
-        None if !command.is_empty() => {
-            verb::run::run(verb::run::RunArgs { rollout, command }, &mut context)
+        Some(Verb::Run(args)) => verb::run::run(args.over(order, rollout), &mut context),
+        None if !command.is_empty() || order.is_enough() => {
+            let args = verb::run::RunArgs {
+                order,
+                rollout,
+                command,
+            };
+            verb::run::run(args, &mut context)
         }
         None => Err(context.no_verb()),
         Some(_) if !command.is_empty() => Err(CliError::usage(
             "a verb and a command after `--` do not go together",
         )),
-        Some(verb) => rollout.refuse().and_then(|()| verb.run(&mut context)),
+        Some(verb) => order
+            .refuse()
+            .and_then(|()| rollout.refuse())
+            .and_then(|()| verb.run(&mut context)),
     };
     let code = result.unwrap_or_else(|error| {
         console.complain(format_args!("{called}: {error}"));

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::state;
 use crate::config::{Audit, Environment};
 use crate::transport::ssh::user_config::Facts;
 
@@ -79,9 +80,7 @@ impl Log {
         let environment = &context.environment;
         let path = match values.audit_file {
             Some(path) => Some(PathBuf::from(path)),
-            None => environment
-                .xdg("XDG_STATE_HOME", ".local/state")
-                .map(|state| state.join("hash/audit.jsonl")),
+            None => state::folder(environment).map(|state| state.join("audit.jsonl")),
         };
         Ok(Self {
             wish: values.audit.unwrap_or(Audit::On),
@@ -115,10 +114,7 @@ impl Log {
             .ok_or("neither XDG_STATE_HOME nor HOME says where the audit log is")?;
         let opened = || -> io::Result<File> {
             if let Some(folder) = path.parent() {
-                std::fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(folder)?;
+                state::make_folder(folder)?;
             }
             OpenOptions::new()
                 .append(true)

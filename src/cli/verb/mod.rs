@@ -6,6 +6,7 @@ pub mod config;
 pub mod copy;
 pub mod fetch;
 pub mod gateway;
+pub mod journal;
 pub mod lab;
 pub mod links;
 pub mod ping;

@@ -1,28 +1,41 @@
 //! `run`, and `-- COMMAND`: a command on the nodes.
 
-use clap::Args;
+use std::io::Write;
+use std::sync::Arc;
 
+use clap::Args;
+use indexmap::IndexMap;
+
+use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::quote::command_line;
+use crate::cli::order::{Job, Order};
 use crate::cli::rollout::Rollout;
-use crate::transport::Command;
-use crate::work::run::Run;
+use crate::event::NodeId;
+use crate::nodeset::NodeSet;
+use crate::plan::NodeName;
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct RunArgs {
+    #[command(flatten)]
+    pub(in crate::cli) order: Order,
     #[command(flatten)]
     pub(in crate::cli) rollout: Rollout,
     /// The command: one word is text for the remote shell, several are quoted one by one
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(
+        last = true,
+        value_name = "COMMAND",
+        required_unless_present = "script"
+    )]
     pub(in crate::cli) command: Vec<String>,
 }
 
 impl RunArgs {
     /// The same with the options that stood in front of the verb.
-    pub(in crate::cli) fn over(self, rollout: Rollout) -> Self {
+    pub(in crate::cli) fn over(self, order: Order, rollout: Rollout) -> Self {
         Self {
+            order: self.order.or(order),
             rollout: self.rollout.or(rollout),
             ..self
         }
@@ -31,27 +44,45 @@ impl RunArgs {
 
 /// Runs the command on all nodes.
 pub(crate) fn run(args: RunArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let RunArgs { rollout, command } = args;
-    let line = command_line(&command);
-    if line.trim().is_empty() {
-        return Err(CliError::usage("the command after `--` is empty"));
-    }
+    let RunArgs {
+        order,
+        rollout,
+        command,
+    } = args;
+    let job = order.job(&command, context.care.stdin)?;
     if context.care.dry_run {
-        return context.dry_run(&line);
+        return dry_run(&job, context);
     }
+    let mut fleet = context.fleet()?;
+    let what = job.to_string();
+    confirm(context, &fleet, &what)?;
     let stdin = if context.care.stdin {
         Some(Context::read("-".as_ref())?.into())
     } else {
         None
     };
-    let mut fleet = context.fleet()?;
     fleet.plan.tolerance = rollout.tolerance(fleet.plan.nodes.len());
-    let work = Run {
-        command: Command {
-            line,
-            stdin,
-            pty: false,
-        },
-    };
-    context.roll_out(&fleet, &work, &rollout)
+    let person = Arc::new(context.person()?);
+    let work = job.work(&fleet.plan.nodes, stdin, person)?;
+    context.roll_out(&fleet, &*work, &rollout, &what)
+}
+
+/// Says what each node would run, equal commands once.
+fn dry_run(job: &Job, context: &mut Context<'_>) -> Result<u8, CliError> {
+    let nodes = context.nodes()?;
+    let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
+    let mut commands: IndexMap<String, NodeSet> = IndexMap::new();
+    for (node, name) in (0..).map(NodeId).zip(&names) {
+        let command = job.on(&names, node)?;
+        commands.entry(command).or_default().insert(name);
+    }
+    for (command, nodes) in commands {
+        // What cannot be written is told when the console is closed.
+        let _ = writeln!(context.console.out, "{nodes}: {command}");
+    }
+    context.console.complain(format_args!(
+        "{}: dry run: nothing was contacted",
+        context.called
+    ));
+    Ok(0)
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::cli::state;
 
 /// The top-level services that failed, by directory of service files and action.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -21,11 +23,11 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// The memory in a state folder, for the service files of a directory.
+    /// The memory in the state folder, for the service files of a directory.
     pub(super) fn new(state: &Path, directory: &Path) -> Self {
         let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
         Self {
-            file: state.join("hash/services.json"),
+            file: state.join("services.json"),
             directory: directory.display().to_string(),
         }
     }
@@ -41,13 +43,9 @@ impl Last {
         let mut book = self.read();
         let actions = book.failed.entry(self.directory.clone()).or_default();
         actions.insert(action.to_owned(), failed);
-        let folder = self.file.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder)?;
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut new, &book)?;
-        new.write_all(b"\n")?;
-        new.persist(&self.file)?;
-        Ok(())
+        let mut text = serde_json::to_vec(&book)?;
+        text.push(b'\n');
+        state::write(&self.file, &text)
     }
 
     /// What is remembered; a file that cannot be read remembers nothing.
@@ -77,7 +75,7 @@ mod tests {
             Last::new(state.path(), Path::new("/there")).failed("start"),
             None
         );
-        fs::write(state.path().join("hash/services.json"), "rubbish").unwrap();
+        fs::write(state.path().join("services.json"), "rubbish").unwrap();
         assert_eq!(here.failed("start"), None);
     }
 }

@@ -16,6 +16,7 @@ use crate::cli::console::Console;
 use crate::cli::context::{Context, Way};
 use crate::cli::error::CliError;
 use crate::cli::flags::{Care, Reach, Show, Targets};
+use crate::cli::state;
 use crate::cli::targets::resolver;
 use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf, Report};
@@ -453,7 +454,7 @@ impl Front<'_> {
 
     /// Where it is remembered what failed, if there is such a place.
     fn last(&self, conf: &MilkcheckConf, options: &Options) -> Option<Last> {
-        let state = self.environment.xdg("XDG_STATE_HOME", ".local/state")?;
+        let state = state::folder(&self.environment)?;
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
         Some(Last::new(&state, directory))
     }

@@ -1,0 +1,203 @@
+//! What `run` runs: the words behind `--`, as text for the shell, a template, a script's arguments, as another user.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueHint};
+
+use super::context::Context;
+use super::error::CliError;
+use super::quote::{command_line, quote};
+use crate::event::NodeId;
+use crate::plan::NodeName;
+use crate::prompt::Prompter;
+use crate::transport::Command;
+use crate::transport::input::Input;
+use crate::work::Work;
+use crate::work::run::Run;
+use crate::work::script::Script;
+use crate::work::sudo::Sudo;
+use crate::work::template::{Tailored, Template, TemplateError};
+
+/// The options about what is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Command")]
+pub(crate) struct Order {
+    /// {node}, {rank} (from 0) and {n} (how many there are) in the command differ from node to node; {{ and }} are braces
+    #[arg(short = 'T', long)]
+    template: bool,
+    /// Run this file of ours on the nodes; the words after -- are its arguments. It goes there over standard input into
+    /// a private temporary file, is run as its first line says, and removed. With --stdin it reads what we read
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    script: Option<PathBuf>,
+    /// Run it with sudo as another user [root]. If sudo wants a password, it is asked for once, on the terminal
+    #[arg(
+        long = "become",
+        value_name = "USER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "root"
+    )]
+    as_user: Option<String>,
+}
+
+impl Order {
+    /// The options given in front of the verb with those behind it.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            template: self.template || other.template,
+            script: self.script.or(other.script),
+            as_user: self.as_user.or(other.as_user),
+        }
+    }
+
+    /// Only `run` has them.
+    pub(super) fn refuse(&self) -> Result<(), CliError> {
+        if *self == Self::default() {
+            Ok(())
+        } else {
+            Err(CliError::usage(
+                "--template, --script and --become go with a command only",
+            ))
+        }
+    }
+
+    /// Whether there is something to run without any words.
+    pub(super) fn is_enough(&self) -> bool {
+        self.script.is_some()
+    }
+
+    /// What is run, with its script read.
+    ///
+    /// # Errors
+    /// No command, a script that cannot be read, a template that makes no sense.
+    pub(super) fn job(&self, words: &[String], stdin: bool) -> Result<Job, CliError> {
+        let script = match &self.script {
+            Some(path) if path.as_os_str() == "-" && stdin => {
+                return Err(CliError::usage(
+                    "--script - and --stdin would both read standard input",
+                ));
+            }
+            Some(path) => Some((
+                path.display().to_string(),
+                Script::new(Context::read(path)?),
+            )),
+            None => None,
+        };
+        let text = match &script {
+            Some(_) => {
+                let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+                words.join(" ")
+            }
+            None => command_line(words),
+        };
+        if text.trim().is_empty() && script.is_none() {
+            return Err(CliError::usage("the command after `--` is empty"));
+        }
+        if self.as_user.as_deref() == Some("") {
+            return Err(CliError::usage("--become= names nobody"));
+        }
+        let template = if self.template {
+            Some(Template::parse(&text).map_err(|error| wrong(&error))?)
+        } else {
+            None
+        };
+        Ok(Job {
+            text,
+            template,
+            script,
+            user: self.as_user.clone(),
+        })
+    }
+}
+
+fn wrong(error: &TemplateError) -> CliError {
+    CliError::usage(error.to_string())
+}
+
+/// What is run on each node.
+#[derive(Debug)]
+pub(super) struct Job {
+    text: String,
+    template: Option<Template>,
+    script: Option<(String, Script)>,
+    user: Option<String>,
+}
+
+impl Job {
+    /// What one of the nodes runs, in words.
+    ///
+    /// # Errors
+    /// A name that may not stand in a command.
+    pub(super) fn on(&self, names: &[NodeName], node: NodeId) -> Result<String, CliError> {
+        let Some(template) = &self.template else {
+            return Ok(self.to_string());
+        };
+        template.check(names).map_err(|error| wrong(&error))?;
+        Ok(self.told(&template.fill(names, node)))
+    }
+
+    fn told(&self, text: &str) -> String {
+        let user = match &self.user {
+            Some(user) => format!("sudo -u {} ", quote(user)),
+            None => String::new(),
+        };
+        let script = match &self.script {
+            Some((name, _)) if text.is_empty() => name.clone(),
+            Some((name, _)) => format!("{name} "),
+            None => String::new(),
+        };
+        user + &script + text
+    }
+
+    /// The work for these nodes; `prompter` is who knows passwords.
+    ///
+    /// # Errors
+    /// A name that may not stand in a command, or a system without random numbers.
+    pub(super) fn work(
+        self,
+        names: &Arc<[NodeName]>,
+        stdin: Option<Input>,
+        prompter: Arc<dyn Prompter>,
+    ) -> Result<Box<dyn Work>, CliError> {
+        let script = self.script.map(|(_, script)| script);
+        let make = move |line: String| match &script {
+            Some(script) => script.command(&line, stdin.clone()),
+            None => Command {
+                line,
+                stdin: stdin.clone(),
+                pty: false,
+            },
+        };
+        let plain: Box<dyn Work> = match self.template {
+            Some(template) => {
+                let tailored = Tailored::new(Arc::clone(names), template, make);
+                Box::new(tailored.map_err(|error| wrong(&error))?)
+            }
+            None => Box::new(Run {
+                command: make(self.text),
+            }),
+        };
+        let Some(user) = self.user else {
+            return Ok(plain);
+        };
+        Ok(Box::new(Sudo::new(plain, user, nonce()?, prompter)))
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(&self.text))
+    }
+}
+
+/// A word that nobody can guess.
+fn nonce() -> Result<String, CliError> {
+    let mut bytes = [0; 16];
+    let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match read {
+        Ok(count) if count == bytes.len() => Ok(data_encoding::HEXLOWER.encode(&bytes)),
+        _ => Err(CliError::system("the system gives no random numbers")),
+    }
+}
