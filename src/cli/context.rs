@@ -566,13 +566,6 @@ impl<'a> Context<'a> {
         })
     }
 
-    fn worker(&mut self) -> Result<Worker, CliError> {
-        Ok(match self.reach.worker {
-            Some(worker) => worker,
-            None => self.config()?.values.worker.unwrap_or(Worker::Native),
-        })
-    }
-
     fn transport(
         &mut self,
         nodes: &[NodeName],

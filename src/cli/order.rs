@@ -126,6 +126,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Whether it is run as another user.
+    pub(super) fn is_as_other(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// What one of the nodes runs, in words.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Means, Requests, dispatch};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Summary};
@@ -47,6 +48,9 @@ pub async fn dispatch_batches(
     reporter: &mut dyn Reporter,
 ) -> Summary {
     let mut requests = requests.into();
+    // The deadline is the whole run's, pauses and gates included.
+    let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
+    let remaining = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let mut total = Summary::default();
     let mut rest = plan.selected.as_slice();
     let mut sizes = batches.sizes.iter().copied();
@@ -62,6 +66,7 @@ pub async fn dispatch_batches(
         };
         let left =
             |limit: Option<usize>, used: usize| limit.map(|limit| limit.saturating_sub(used));
+        part.limits.deadline = remaining();
         part.tolerance.failed = left(plan.tolerance.failed, failed);
         part.tolerance.unreached = left(plan.tolerance.unreached, unreached);
         let summary = dispatch(&part, means, requests.again(), &mut Unfinished(reporter)).await;
@@ -69,7 +74,7 @@ pub async fn dispatch_batches(
         total.stop = summary.stop;
         total.ending = summary.ending;
         if !rest.is_empty() && total.ending.is_none() {
-            total.ending = between(batches, &total, requests.stops).await;
+            total.ending = between(batches, &total, requests.stops, remaining()).await;
         }
     }
     for node in rest {
@@ -93,11 +98,12 @@ pub async fn dispatch_batches(
     total
 }
 
-/// Waits and asks the gate; a stop ends both.
+/// Waits and asks the gate; a stop and the end of the time ends both.
 async fn between(
     batches: Batches<'_>,
     so_far: &Summary,
     stops: &mut mpsc::Receiver<Stop>,
+    limit: Option<Duration>,
 ) -> Option<Ending> {
     let waiting = async {
         tokio::time::sleep(batches.pause).await;
@@ -109,6 +115,7 @@ async fn between(
     tokio::select! {
         biased;
         Some(_) = stops.recv() => Some(Ending::Stopped),
+        () = super::until(limit.map(|limit| Instant::now() + limit)) => Some(Ending::Deadline),
         passed = waiting => passed.err().map(Ending::Threshold),
     }
 }

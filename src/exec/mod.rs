@@ -154,7 +154,7 @@ pub async fn dispatch(
         .iter()
         .partition(|node| means.is_launched(plan, **node));
     let mut waiting = direct.into_iter();
-    let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    let mut workers: FuturesUnordered<BoxFuture<'_, NodeId>> = FuturesUnordered::new();
     let mut launching: Option<BoxFuture<'_, ()>> = (!launched.is_empty()).then(|| {
         let io = FleetIo::new(event_sender.clone(), stop_seen.clone());
         Box::pin(means.launch(plan, &launched, io)) as BoxFuture<'_, ()>
@@ -172,7 +172,10 @@ pub async fn dispatch(
             let Some(node) = waiting.next() else { break };
             run.state[node.index()] = State::Running;
             let worker = Worker::new(plan, means, node, event_sender.clone(), stop_seen.clone());
-            workers.push(Box::pin(worker.run()));
+            workers.push(Box::pin(async move {
+                worker.run().await;
+                node
+            }));
         }
         if workers.is_empty() && launching.is_none() && events.is_empty() && run.level() > Stop::No
         {
@@ -196,7 +199,14 @@ pub async fn dispatch(
                     tokio::task::yield_now().await;
                 }
             }
-            Some(()) = workers.next(), if !workers.is_empty() => {}
+            Some(node) = workers.next(), if !workers.is_empty() => {
+                // How it ended decides whether another node is begun, and may still be on its way.
+                while run.state[node.index()] != State::Finished
+                    && let Ok(event) = events.try_recv()
+                {
+                    run.take(event);
+                }
+            }
             () = ended(&mut launching), if launching.is_some() => {
                 launching = None;
                 while let Ok(event) = events.try_recv() {

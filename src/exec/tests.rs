@@ -293,6 +293,16 @@ async fn more_failures_than_tolerated_begin_no_further_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_at_a_time_none_begins_before_it_is_known_how_the_last_ended() {
+    let sim = Sim::new().every(Script::unreachable(ErrorCode::Refused, "refused"));
+    let mut plan = plan(&["a", "b", "c"], 1, Limits::default());
+    plan.tolerance.unreached = Some(0);
+    let mut recorder = Recorder::default();
+    run(&plan, &sim, &[], &mut recorder).await;
+    assert_eq!((sim.connections(), recorder.finished.len()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_connection_is_tried_again_only_when_asked() {
     let sim = Sim::new().every(Script::unreachable(ErrorCode::Refused, "refused"));
     let mut plan = plan(&["a"], 4, Limits::default());
@@ -349,6 +359,15 @@ async fn batches_wait_for_the_gate() {
         "batches of 1, 4, 4 and 1, and three pauses"
     );
     assert_eq!(sim.most_open(), 4);
+
+    let mut short = plan.clone();
+    short.limits.deadline = Some(SECOND * 15);
+    let begun = tokio::time::Instant::now();
+    let mut recorder = Recorder::default();
+    let summary = dispatch_batches(&short, open, means, &mut stops, &mut recorder).await;
+    assert!(matches!(summary.ending, Some(Ending::Deadline)));
+    assert_eq!(begun.elapsed(), SECOND * 15, "not once more for each batch");
+    assert_eq!(recorder.finished.len(), 10);
 
     let gate = OnceOnly(std::sync::atomic::AtomicUsize::new(0));
     let gated = Batches {

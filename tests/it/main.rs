@@ -32,6 +32,7 @@ mod nodeset_oracle;
 mod openssh;
 mod oracle;
 mod pipe;
+mod run;
 mod services;
 mod shell_init;
 mod signals;

@@ -55,6 +55,13 @@ pub(crate) fn run(args: RunArgs, context: &mut Context<'_>) -> Result<u8, CliErr
     }
     let mut fleet = context.fleet()?;
     let what = job.to_string();
+    if let (true, Some(launcher)) = (job.is_as_other(), &fleet.launcher)
+        && fleet.plan.nodes.iter().any(|node| launcher.takes(node))
+    {
+        return Err(CliError::usage(
+            "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
+        ));
+    }
     confirm(context, &fleet, &what)?;
     let stdin = if context.care.stdin {
         Some(Context::read("-".as_ref())?.into())
