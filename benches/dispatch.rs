@@ -42,6 +42,8 @@ fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
         return Box::new(Silent);
     };
     let look = Look {
+        diff: false,
+        normalize: false,
         program: "hash".to_owned(),
         form,
         labels: true,

@@ -220,6 +220,8 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
     );
     let means = Means::new(&native, &work);
     let look = Look {
+        diff: false,
+        normalize: false,
         program: "hash".to_owned(),
         form: Form::Gathered,
         labels: true,

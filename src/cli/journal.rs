@@ -51,7 +51,7 @@ impl Record {
             fold(names, nodes.map(|(node, _)| *node)).to_string()
         };
         Self {
-            time: humantime::format_rfc3339_millis(now()).to_string(),
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             command: command.to_owned(),
             lab: false,
             ok: among(|outcome| outcome.class().is_none()),
@@ -102,14 +102,6 @@ fn is_stopped(outcome: &Outcome) -> bool {
 
 fn fold(names: &[NodeName], nodes: impl Iterator<Item = NodeId>) -> NodeSet {
     nodes.map(|node| &*names[node.index()]).collect()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a journal says when; nothing is decided by it"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 /// The journal.

@@ -98,8 +98,7 @@ fn address(text: &[u8]) -> Option<usize> {
             .iter()
             .position(|byte| !fits(*byte))
             .unwrap_or(text.len());
-        let run = std::str::from_utf8(&text[..end.min(64)]).unwrap_or_default();
-        run
+        std::str::from_utf8(&text[..end.min(64)]).unwrap_or_default()
     };
     let ends = |length: usize| !text.get(length).is_some_and(|next| is_name(*next));
     let four = run(|byte| byte.is_ascii_digit() || byte == b'.').trim_end_matches('.');
@@ -279,11 +278,12 @@ impl Reader<'_> {
         Some(byte)
     }
 
+    /// Takes digits, no more than so many.
     fn digits(&mut self, least: usize, most: usize) -> Option<()> {
-        let rest = &self.text[self.at..];
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let rest = self.text[self.at..].iter().take(most);
+        let count = rest.take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        (least..=most).contains(&count).then_some(())
+        (count >= least).then_some(())
     }
 
     fn word(&mut self, words: &[&[u8]]) -> Option<()> {

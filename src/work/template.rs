@@ -60,9 +60,8 @@ impl Template {
         let mut parts = vec![Part::Text(String::new())];
         let mut letters = (1..).zip(text.chars()).peekable();
         while let Some((column, letter)) = letters.next() {
-            if !matches!(letter, '{' | '}') {
-                push(&mut parts, letter);
-            } else if letters.next_if(|(_, next)| *next == letter).is_some() {
+            let is_brace = matches!(letter, '{' | '}');
+            if !is_brace || letters.next_if(|(_, next)| *next == letter).is_some() {
                 push(&mut parts, letter);
             } else if letter == '}' {
                 return Err(TemplateError::Lonely {

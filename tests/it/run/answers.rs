@@ -130,7 +130,7 @@ fn much_is_confirmed_by_its_number() {
 
     let home = Hash::new(["x"]);
     let words = ["-R", "exec", "-w", "n[1-3]", "--", "echo done"];
-    let line = format!("HASH_CONFIRM_ABOVE=2 {}", line(&words));
+    let line = format!("HASH_CONFIRM_ABOVE=2 exec {}", line(&words));
     let question = "n[1-3] (3 nodes): echo done\r\nType the number of nodes to go on: ";
     for (answer, code, expected) in [
         ("3\n", 0, "n[1-3]: done"),

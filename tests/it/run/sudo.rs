@@ -101,7 +101,7 @@ fn without_a_terminal_a_wish_for_a_password_is_a_failure() {
 fn typed(fake: &Path, words: &[&str], password: &str) -> Option<(Option<i32>, String)> {
     let home = Hash::new(["x"]);
     let words = [&["-R", "exec", "-w", "n[1-3]", "--become"], words].concat();
-    let line = format!("PATH={} {}", quoted(&path(fake)), line(&words));
+    let line = format!("PATH={} exec {}", quoted(&path(fake)), line(&words));
     let question = "password for sudo to root on all nodes: ";
     let (code, shown) = at_terminal(&line, home.home(), &[(question, &format!("{password}\n"))])?;
     // Once, not shown while typed, and nothing of ours on the way to it.
@@ -163,7 +163,7 @@ fn giving_up_at_the_question_ends_the_run() {
     let fake = fake("");
     let home = Hash::new(["x"]);
     let words = ["-R", "exec", "-w", "n[1-3]", "--become", "--", "echo done"];
-    let line = format!("PATH={} {}", quoted(&path(fake.path())), line(&words));
+    let line = format!("PATH={} exec {}", quoted(&path(fake.path())), line(&words));
     let question = "password for sudo to root on all nodes: ";
     let Some((code, shown)) = at_terminal(&line, home.home(), &[(question, "\x03")]) else {
         return;
