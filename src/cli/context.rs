@@ -13,6 +13,7 @@ use super::exit::{Statuses, code};
 use super::flags::{Care, Reach, Show, Targets};
 use super::groups::folders;
 use super::journal::{Journal, Record};
+use super::outputs;
 use super::rollout::Rollout;
 use super::targets;
 use super::tree::{self, Spoken, Wording};
@@ -25,6 +26,7 @@ use crate::haproxy::select::Selector;
 use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
+use crate::report::files::Files;
 use crate::report::{self, Form, Look, Transfer};
 use crate::terminal::ask::Person;
 use crate::terminal::enter::Enter;
@@ -370,13 +372,15 @@ impl<'a> Context<'a> {
         let look = self.look()?;
         let scratch = self.scratch();
         let names = Arc::clone(&fleet.plan.nodes);
-        let mut reporter = report::new(
+        let mut files = self.files(&names)?;
+        let mut shown = report::new(
             &look,
             names,
             &mut self.console.out,
             &mut self.console.err,
             &scratch,
         );
+        let mut reporter = files.around(&mut *shown);
         let means = Means {
             launcher: fleet.launcher.as_deref(),
             ..Means::new(&*fleet.transport, work)
@@ -389,10 +393,10 @@ impl<'a> Context<'a> {
                 questions: enter.as_mut().map(|enter| &mut enter.pressed),
             };
             let summary =
-                dispatch_batches(&fleet.plan, batches, means, requests, &mut *reporter).await;
+                dispatch_batches(&fleet.plan, batches, means, requests, &mut reporter).await;
             (summary, signals.first())
         })?;
-        drop(reporter);
+        drop(shown);
         let exit = self.code(&summary, statuses, signal);
         Ok((summary, exit))
     }
@@ -424,6 +428,18 @@ impl<'a> Context<'a> {
             // Nothing can be done if that fails.
             let _ = writeln!(&err, "{called}: warning: {message}");
         }))
+    }
+
+    /// The files that `--outdir` and `--errdir` ask for.
+    fn files(&self, names: &Arc<[NodeName]>) -> Result<Files<'static>, CliError> {
+        let folder = |folder: &Option<PathBuf>| {
+            let made = folder.as_ref().map(|folder| outputs::folder(folder, names));
+            made.transpose().map_err(|failed| {
+                CliError::system(format!("{}: {}", failed.path.display(), failed.error))
+            })
+        };
+        let (out, err) = (folder(&self.show.outdir)?, folder(&self.show.errdir)?);
+        Ok(Files::new(Arc::clone(names), out, err))
     }
 
     /// The exit code of a run, and a word about output that was lost.

@@ -129,6 +129,12 @@ pub struct Show {
     /// Replace each node's own name, addresses and times before answers are compared, and show <host>, <addr>, <time>
     #[arg(long, global = true, conflicts_with_all = ["lines", "json", "jsonl"])]
     pub normalize: bool,
+    /// Write each node's standard output to a file of its name in this folder, too
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
+    pub outdir: Option<PathBuf>,
+    /// The same for standard error
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
+    pub errdir: Option<PathBuf>,
     /// No labels
     #[arg(short = 'N', long, global = true)]
     pub no_label: bool,

@@ -157,3 +157,24 @@ fn verbose_says_what_is_asked_and_how() {
         "hash: n[1-2]: echo x\nhash: reached by commands here, 3 at one time, connect 10s, command 9s\n"
     );
 }
+
+#[test]
+fn what_each_node_says_goes_to_files_too() {
+    let words = [
+        "--outdir",
+        "out",
+        "--errdir",
+        "err",
+        "--",
+        "echo %h; echo no %h >&2",
+    ];
+    let ran = exec("n[1-2]", &words).run();
+    assert_eq!(ran.stdout, "n1: n1\nn2: n2\n", "{ran}");
+    let read = |file: &str| std::fs::read_to_string(ran.home.path().join(file)).unwrap();
+    assert_eq!(read("out/n1"), "n1\n");
+    assert_eq!(read("out/n2"), "n2\n");
+    assert_eq!(read("err/n2"), "no n2\n");
+    let ran = exec("n1", &["--outdir", "/dev/null/x", "--", "true"]).run();
+    assert!(ran.stderr.starts_with("hash: /dev/null/x"), "{ran}");
+    assert_eq!(ran.code, Some(1), "{ran}");
+}
