@@ -79,10 +79,7 @@ impl Order {
                     "--script - and --stdin would both read standard input",
                 ));
             }
-            Some(path) => Some((
-                path.display().to_string(),
-                Script::new(Context::read(path)?),
-            )),
+            Some(path) => Some((path.display().to_string(), Context::read(path)?)),
             None => None,
         };
         let text = match &script {
@@ -121,7 +118,7 @@ fn wrong(error: &TemplateError) -> CliError {
 pub(super) struct Job {
     text: String,
     template: Option<Template>,
-    script: Option<(String, Script)>,
+    script: Option<(String, Vec<u8>)>,
     user: Option<String>,
 }
 
@@ -166,9 +163,11 @@ impl Job {
         stdin: Option<Input>,
         prompter: Arc<dyn Prompter>,
     ) -> Result<Box<dyn Work>, CliError> {
-        let script = self.script.map(|(_, script)| script);
+        let script = self
+            .script
+            .map(|(_, bytes)| Script::new(bytes, stdin.clone()));
         let make = move |line: String| match &script {
-            Some(script) => script.command(&line, stdin.clone()),
+            Some(script) => script.command(&line),
             None => Command {
                 line,
                 stdin: stdin.clone(),

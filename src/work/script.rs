@@ -19,34 +19,46 @@ const WRAPPER: &str = concat!(
     r#"eval "$run"; exit $?"#,
 );
 
-/// A script.
+/// A script and what it is to read.
 #[derive(Debug, Clone)]
-pub struct Script(Bytes);
+pub struct Script {
+    bytes: Bytes,
+    /// The script itself and its input behind it; one value for all nodes.
+    sent: Input,
+    has_input: bool,
+}
 
 impl Script {
-    /// A script with these bytes.
+    /// A script with these bytes, and with an input of its own if there is one.
     #[must_use]
-    pub fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
+    pub fn new(bytes: impl Into<Bytes>, stdin: Option<Input>) -> Self {
+        let bytes = bytes.into();
+        let has_input = stdin.is_some();
+        let sent = Input::joined(bytes.clone(), stdin);
+        Self {
+            bytes,
+            sent,
+            has_input,
+        }
     }
 
-    /// The command that runs it with arguments that are quoted already, and with an input of its own.
+    /// The command that runs it with arguments that are quoted already.
     #[must_use]
-    pub fn command(&self, arguments: &str, stdin: Option<Input>) -> Command {
+    pub fn command(&self, arguments: &str) -> Command {
         // Byte by byte where more follows: whatever reads in larger pieces takes some of what follows with it.
-        let read = match stdin {
-            Some(_) => format!("dd ibs=1 obs=65536 count={} 2>/dev/null", self.0.len()),
-            None => "cat".to_owned(),
+        let (read, end) = if self.has_input {
+            let count = self.bytes.len();
+            (format!("dd ibs=1 obs=65536 count={count} 2>/dev/null"), "")
+        } else {
+            ("cat".to_owned(), " </dev/null")
         };
-        let end = if stdin.is_some() { "" } else { " </dev/null" };
         let run = format!(r#"{} "$f" "$@"{end}"#, self.interpreter());
-        let words = [WRAPPER, "hash", &read, run.trim_start()]
-            .map(quote)
-            .join(" ");
+        let words = [WRAPPER, "hash", &read, run.trim_start()];
+        let words = words.map(quote).join(" ");
         let gap = if arguments.is_empty() { "" } else { " " };
         Command {
             line: format!("exec /bin/sh -c {words}{gap}{arguments}"),
-            stdin: Some(Input::joined(self.0.clone(), stdin)),
+            stdin: Some(self.sent.clone()),
             pty: false,
         }
     }
@@ -54,7 +66,7 @@ impl Script {
     /// What is to run the file, as the system reads it off the first line: a program and at most one argument. Called by
     /// name, it also serves where nothing in the folder for temporary files may be executed.
     fn interpreter(&self) -> String {
-        if let Some(rest) = self.0.strip_prefix(b"#!") {
+        if let Some(rest) = self.bytes.strip_prefix(b"#!") {
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let line = String::from_utf8_lossy(line);
             let line = line.trim();
@@ -63,7 +75,7 @@ impl Script {
             let words = words.into_iter().filter(|word| !word.is_empty());
             return words.map(quote).collect::<Vec<_>>().join(" ");
         }
-        let is_program = self.0.starts_with(b"\x7fELF");
+        let is_program = self.bytes.starts_with(b"\x7fELF");
         if is_program { "" } else { "/bin/sh" }.to_owned()
     }
 }
@@ -78,7 +90,7 @@ mod tests {
     use super::*;
 
     fn interpreter(text: &str) -> String {
-        Script::new(text.to_owned()).interpreter()
+        Script::new(text.to_owned(), None).interpreter()
     }
 
     #[test]
@@ -96,8 +108,8 @@ mod tests {
 
     #[test]
     fn the_script_is_not_in_the_line() {
-        let script = Script::new("#!/bin/sh\nsecret\n");
-        let command = script.command("'a b'", None);
+        let script = Script::new("#!/bin/sh\nsecret\n", None);
+        let command = script.command("'a b'");
         assert!(!command.line.contains("secret"));
         assert!(command.line.ends_with(" 'a b'"));
         assert!(!command.line.contains(['\n', '%', '!']), "{}", command.line);
