@@ -8,6 +8,7 @@ mod color;
 mod confirm;
 pub mod console;
 pub mod context;
+mod course;
 pub mod error;
 mod exit;
 pub mod flags;

@@ -80,7 +80,7 @@ values! {
     idle_timeout: Limit, "HASH_IDLE_TIMEOUT", limit;
     /// Limit of the whole run.
     deadline: Limit, "HASH_DEADLINE", limit;
-    /// On more nodes than this, `run` wants their number typed first.
+    /// On more nodes than this, `run` and `copy` want their number typed first.
     confirm_above: usize, "HASH_CONFIRM_ABOVE", count;
     /// Whether changes are written to the audit log.
     audit: Audit, "HASH_AUDIT", choice;

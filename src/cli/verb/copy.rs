@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
+use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::config::Worker;
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &CopyArgs, context: &mut Context<'_>) -> Result<u8, CliE
     if is_here {
         let fleet = context.fleet()?;
         let line = here(&args.sources, &dest, keep);
+        confirm(context, &fleet, &line)?;
         let command = Command {
             line,
             ..Command::default()
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &CopyArgs, context: &mut Context<'_>) -> Result<u8, CliE
         return context.dry_run(&format!("copy {said}"));
     }
     let fleet = context.fleet()?;
+    confirm(context, &fleet, &format!("copy {said}"))?;
     let nodes = fleet.plan.nodes.len();
     let total = pack.length() * nodes as u64;
     let wave = fleet.plan.fanout.get().min(nodes);

@@ -178,3 +178,18 @@ fn what_each_node_says_goes_to_files_too() {
     assert!(ran.stderr.starts_with("hash: /dev/null/x"), "{ran}");
     assert_eq!(ran.code, Some(1), "{ran}");
 }
+
+#[test]
+fn a_copy_to_many_is_confirmed_too() {
+    for worker in ["native", "exec"] {
+        let words = [
+            "-R", worker, "-w", "n[1-3]", "copy", "file", "--dest", "/tmp/%h",
+        ];
+        let hash = Hash::new(words).config("confirm_above = 2");
+        std::fs::write(hash.home().join("file"), "x").unwrap();
+        let (mut command, _home) = without_terminal(hash);
+        let (code, _, err) = ended(&mut command);
+        assert_eq!(code, Some(4), "{err}");
+        assert!(err.contains("nothing was contacted"), "{err}");
+    }
+}
