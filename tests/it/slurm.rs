@@ -119,7 +119,7 @@ fn batches_and_thresholds_hold(slurm: &Slurm) {
 fn limits_end_tasks(slurm: &Slurm) {
     let mark = slurm.dir().join("late");
     let script = format!(
-        "echo begun; test $SLURMD_NODENAME = n1 || {{ sleep 3; touch {}; }}",
+        "echo begun; test $SLURMD_NODENAME = n1 || {{ sleep 20; touch {}; }}",
         mark.display()
     );
     let ran = slurm

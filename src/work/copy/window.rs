@@ -30,11 +30,12 @@ const BLOCK: usize = 8 * CHUNK;
 /// How many blocks are kept: 24 MiB.
 const BLOCKS: usize = 96;
 
-/// How long the others wait for one node in the whole of a copy.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a node that does not move is waited for, and one that holds up most others; an eighth of the time the copy
+/// has taken, if that is more.
+const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long they wait for all nodes together.
-const ALL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long most nodes are held up in all; a quarter of the time the copy has taken, if that is more.
+const ALL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long who waits sleeps at most before looking again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -56,8 +57,11 @@ struct State {
     /// How many readers are still to come, as long as they keep coming.
     missing: usize,
     arrived: Instant,
+    /// When the first reader came.
+    begun: Instant,
     /// Until when the waiting was charged.
     charged: Instant,
+    /// How long most readers were held up.
     spent: Duration,
 }
 
@@ -65,7 +69,9 @@ struct State {
 #[derive(Debug)]
 struct Follower {
     place: Weak<AtomicU64>,
-    /// How long others waited for it.
+    /// Where it was when it was last looked at, and since when.
+    seen: (u64, Instant),
+    /// How long it held up most others.
     cost: Duration,
 }
 
@@ -89,6 +95,7 @@ impl<O: Origin> Window<O> {
                 readers: Vec::new(),
                 missing: readers,
                 arrived: now,
+                begun: now,
                 charged: now,
                 spent: Duration::ZERO,
             }),
@@ -113,7 +120,7 @@ impl<O: Origin> Window<O> {
             return Ok(Bytes::new());
         }
         let (number, inside) = place(at);
-        if inside == 0 {
+        if inside == 0 && number == self.lock().first + 1 {
             self.moved.notify_waiters();
         }
         let cell = loop {
@@ -174,7 +181,10 @@ impl State {
             .any(|reader| reader.block().is_some_and(|block| block >= self.first))
     }
 
-    /// Whether somebody is waited for who still needs the first block; the wait is charged to them.
+    /// Whether somebody is waited for who still needs the first block.
+    ///
+    /// As long as most readers are at work, whoever waits lets them have the machine and the network, and nothing is
+    /// lost. When most wait, the wait is charged to those they wait for.
     fn holds_back(&mut self) -> bool {
         let now = Instant::now();
         let waited = (now - self.charged).min(LOOK);
@@ -186,18 +196,33 @@ impl State {
             }
             self.missing = 0;
         }
-        if self.spent >= ALL_PATIENCE {
-            return false;
-        }
-        let first = self.first;
-        let mut held = false;
+        let (first, end) = (self.first, self.first + self.blocks.len());
+        let (mut at_work, mut waiting) = (0, 0);
         for reader in &mut self.readers {
-            if reader.block() == Some(first) && reader.cost < PATIENCE {
-                reader.cost += waited;
-                held = true;
+            match reader.block() {
+                Some(block) if block >= end => waiting += 1,
+                Some(_) if reader.moves(now) => at_work += 1,
+                Some(_) | None => {}
             }
         }
-        if held {
+        let is_crowded = waiting >= at_work;
+        let taken = now - self.begun;
+        if is_crowded && self.spent >= ALL_PATIENCE.max(taken / 4) {
+            return false;
+        }
+        let mut held = false;
+        for reader in &mut self.readers {
+            if reader.block() == Some(first)
+                && reader.moves(now)
+                && reader.cost < PATIENCE.max(taken / 8)
+            {
+                held = true;
+                if is_crowded {
+                    reader.cost += waited;
+                }
+            }
+        }
+        if held && is_crowded {
             self.spent += waited;
         }
         held
@@ -209,6 +234,16 @@ impl Follower {
         let at = self.place.upgrade()?;
         Some(place(at.load(Ordering::Relaxed)).0)
     }
+
+    /// Whether it has moved within the time it is given for that.
+    fn moves(&mut self, now: Instant) -> bool {
+        let at = self.place.upgrade();
+        let at = at.map_or(u64::MAX, |at| at.load(Ordering::Relaxed));
+        if at != self.seen.0 {
+            self.seen = (at, now);
+        }
+        now - self.seen.1 < PATIENCE
+    }
 }
 
 impl<O: Origin> Source for Window<O> {
@@ -219,9 +254,11 @@ impl<O: Origin> Source for Window<O> {
     fn follow(&self, reader: Weak<AtomicU64>) {
         let mut state = self.lock();
         state.missing = state.missing.saturating_sub(1);
-        state.arrived = Instant::now();
+        let now = Instant::now();
+        state.arrived = now;
         state.readers.push(Follower {
             place: reader,
+            seen: (0, now),
             cost: Duration::ZERO,
         });
     }
@@ -314,6 +351,24 @@ mod tests {
             got += data.len() as u64;
         }
         assert_eq!(got, origin.length);
+    }
+
+    /// One that moves, but at a crawl, holds up the other for a while and not for the whole copy.
+    #[tokio::test(start_paused = true)]
+    async fn who_crawls_is_left_behind_too() {
+        let (origin, input) = window(4 * BLOCKS, 2);
+        let mut slow = input.reader();
+        let crawling = async {
+            while !slow.next().await.unwrap().is_empty() {
+                sleep(Duration::from_millis(900)).await;
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            length = read_all(&input) => assert_eq!(length, origin.length),
+            () = crawling => unreachable!("it takes an hour"),
+        }
+        assert!(begun.elapsed() < 10 * PATIENCE, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
