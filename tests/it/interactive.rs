@@ -430,8 +430,13 @@ fn typed_into_clush(original: Option<&Path>) {
         assert!(terminal.is_as_before());
     }
 
-    // The code of the last command, whatever came before.
-    for (last, code) in [("exit 2", 2), ("true", 0), ("!exit 9", 9)] {
+    // The code of the last command, whatever came before. The original gives the same ones, but on a fast machine it often
+    // shows no further prompt with -S and waits for ever, so it is not asked.
+    let cases: &[_] = match original {
+        None => &[("exit 2", 2), ("true", 0), ("!exit 9", 9)],
+        Some(_) => &[],
+    };
+    for &(last, code) in cases {
         let mut terminal = clush(original, &["-S", "-w", "n1"]);
         terminal.until("clush> ");
         terminal.enter("exit 3", "clush> ");
