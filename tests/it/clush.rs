@@ -337,8 +337,8 @@ fn a_reader_who_goes_away_ends_it_in_silence() {
 #[test]
 fn enter_tells_what_is_going_on() {
     let mut terminal = on_terminal(&["-f", "2", "-w", "n[1-3]", "echo begun; sleep 1000"]);
-    terminal.until("n1: begun");
-    terminal.until("n2: begun");
+    terminal.until(": begun");
+    terminal.until(": begun");
     terminal.keys("\r");
     terminal.until("clush: interrupt (^C to abort task)");
     terminal.until("clush: in progress(2): n[1-2]");

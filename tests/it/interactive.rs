@@ -19,8 +19,8 @@ fn local(options: &[&str], command: &str) -> Terminal {
 #[test]
 fn enter_tells_what_is_at_work_and_what_waits() {
     let mut terminal = local(&["-f", "2", "-L"], "echo begun; sleep 1000");
-    terminal.until("n1: begun");
-    terminal.until("n2: begun");
+    terminal.until(": begun");
+    terminal.until(": begun");
     terminal.keys("\r");
     terminal.until("hash: at work (2): n[1-2]; waiting (1): n3");
     terminal.keys("\x03");
