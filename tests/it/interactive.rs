@@ -129,6 +129,19 @@ fn a_session_goes_as_typed() {
             "hash: there is no `:what`; `help` shows what there is\n",
         ),
         ("+n1", "n1> ", ""),
+        ("+n2,n3", "n[1-3] (3)> ", ""),
+        (
+            ":diff",
+            "n[1-3] (3)> ",
+            "hash: what most nodes say, and how the others differ\n",
+        ),
+        (
+            "test %h = n2 && echo odd || echo even",
+            "n[1-3] (3)> ",
+            "n[1,3]: even\n--- n[1,3]\n+++ n2\n@@ -1 +1 @@\n-even\n+odd\n",
+        ),
+        (":diff", "n[1-3] (3)> ", "hash: all that nodes say\n"),
+        ("@n1", "n1> ", ""),
         (":timeout 200ms", "n1> ", "hash: a command may take 200ms\n"),
         (
             "sleep 1000",

@@ -23,6 +23,7 @@ At the prompt:
   +SET  -SET  @SET     add nodes, leave nodes out, take others; a group is +@web or @@web
   .ok .failed .unreached   in a SET: nodes of the last command (.failed has the unreached among them)
   =                    each line with its own node, as it comes, or equal output once
+  :diff                show what most nodes say and how the others differ, or all again
   :timeout 10s         limit of one command on one node; 0 is none
   :fanout 32           at most so many nodes at work at one time
   help                 this text

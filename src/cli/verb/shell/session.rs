@@ -10,7 +10,6 @@ use super::HELP;
 use super::sets::{self, Last, WithLast};
 use crate::cli::context::{Context, Fleet};
 use crate::cli::error::CliError;
-use crate::cli::exit::Statuses;
 use crate::cli::interactive::{self, Current, Line, Script, Words, run_here};
 use crate::cli::targets;
 use crate::config::parse_limit;
@@ -29,7 +28,7 @@ use crate::transport::{Command, Transport};
 use crate::work::run::Run;
 
 /// The words of our own that may begin a line.
-const OWN: &[&str] = &["quit", "help", ":timeout", ":fanout"];
+const OWN: &[&str] = &["quit", "help", ":diff", ":timeout", ":fanout"];
 
 /// A longer set is cut short in the prompt.
 const LONGEST: usize = 40;
@@ -316,11 +315,7 @@ impl<'c, 'a> Session<'c, 'a> {
     /// What the end of a command means for the session.
     fn over(&mut self, summary: &Summary, signals: &mut Signals) -> Result<After, CliError> {
         self.last = Last::of(summary, &self.plan);
-        let statuses = if self.context.show.max_status {
-            Statuses::Largest
-        } else {
-            Statuses::Command
-        };
+        let statuses = self.context.statuses();
         let code = self.context.code(summary, statuses, signals.first());
         if matches!(summary.ending, Some(Ending::OutputLost(_))) {
             return Ok(After::Break(Some(code)));
@@ -388,6 +383,7 @@ impl<'c, 'a> Session<'c, 'a> {
             return Err(CliError::usage(format!("too many words behind `:{name}`")));
         }
         let said = match (name, value) {
+            ("diff", None) => self.differences()?,
             ("timeout", None) => timeout(self.plan.limits.command),
             ("timeout", Some(value)) => {
                 let limit = parse_limit(value).map_err(CliError::usage)?;
@@ -410,6 +406,21 @@ impl<'c, 'a> Session<'c, 'a> {
         };
         self.say(&said);
         Ok(())
+    }
+
+    /// From now on what most nodes said and how the others differ, or all again.
+    fn differences(&mut self) -> Result<String, CliError> {
+        if matches!(self.look.form, Form::Json | Form::Jsonl) {
+            return Err(CliError::usage("`:diff` does not go with JSON"));
+        }
+        self.look.diff = !self.look.diff;
+        Ok(if self.look.diff {
+            self.look.form = self.form;
+            "what most nodes say, and how the others differ"
+        } else {
+            "all that nodes say"
+        }
+        .to_owned())
     }
 
     /// Writes what was asked for to standard output.
