@@ -22,7 +22,7 @@ use crate::event::{
 };
 use crate::plan::{Plan, Tolerance};
 use crate::report::Reporter;
-use crate::transport::{BoxFuture, FleetIo, Launch, Launcher, Transport};
+use crate::transport::{BoxFuture, FleetIo, Launch, Launcher, Transport, until};
 use crate::work::Work;
 
 use pool::SessionPool;
@@ -408,13 +408,6 @@ impl Run<'_> {
         if let Err(error) = show(self.reporter) {
             self.ask(Stop::Terminate, Ending::OutputLost(error));
         }
-    }
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -177,7 +177,8 @@ pub(super) async fn feed(input: Option<ChildStdin>, stdin: Option<Reader>) -> io
     Ok(())
 }
 
-fn keep_tail(said: &mut Vec<u8>, data: &[u8]) {
+/// Keeps the last of what a program complains of.
+pub(super) fn keep_tail(said: &mut Vec<u8>, data: &[u8]) {
     said.extend_from_slice(data);
     let excess = said.len().saturating_sub(SAID);
     said.drain(..excess);

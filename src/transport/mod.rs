@@ -224,6 +224,14 @@ pub fn limit_files(wanted: u64) -> FileLimit {
     }
 }
 
+/// Ends at that time; never without one.
+pub(crate) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Raises the soft limit of open files to the hard one, as every connection is a descriptor. Returns the limit.
 #[must_use]
 pub fn raise_file_limit() -> usize {

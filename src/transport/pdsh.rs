@@ -12,9 +12,9 @@ use rustix::process::Signal;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use super::BoxFuture;
 use super::child::Group;
 use super::launch::{FleetIo, Launch, Launcher};
+use super::{BoxFuture, until};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Stream};
 use crate::nodeset::NodeSet;
 
@@ -222,13 +222,6 @@ fn own_words(text: &str) -> Option<(&str, Outcome)> {
     let status = number(" exited with exit code ")
         .or_else(|| Some(128 + number(" killed by signal ")?.min(127)))?;
     Some((node, Outcome::Exited { status }))
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, watch};
 
 use crate::event::{Event, Meter, NodeId, Outcome, Stop, Stream};
+use crate::transport::child::keep_tail;
 use crate::transport::input::{CHUNK, Input, Source};
 use crate::transport::ssh::errors::printable;
 use crate::transport::{BoxFuture, Command, NodeIo, Session};
@@ -174,12 +175,4 @@ async fn run(session: &mut dyn Session, command: &Command) -> (Outcome, Vec<u8>)
     };
     let (outcome, ()) = tokio::join!(running, hearing);
     (outcome, said)
-}
-
-/// Keeps the last of what a program complains of.
-pub(super) fn keep_tail(said: &mut Vec<u8>, data: &[u8]) {
-    const MOST: usize = 2048;
-    said.extend_from_slice(data);
-    let excess = said.len().saturating_sub(MOST);
-    said.drain(..excess);
 }

@@ -11,13 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::asks::{Asks, Outgoing};
-use super::program::{self, MISSING, VERSION, keep_tail};
+use super::program::{self, MISSING, VERSION};
 use super::{Gateways, Notice, SILENCE, jobs};
 use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream};
 use crate::gateway::merge::{Place, fold};
 use crate::gateway::replay::Replay;
 use crate::gateway::{self, Ask, Hello, LONGEST_TELL, Lines, Tell};
 use crate::plan::NodeName;
+use crate::transport::child::keep_tail;
 use crate::transport::input::Input;
 use crate::transport::launch::{FleetIo, Launch};
 use crate::transport::ssh::errors::printable;

@@ -10,16 +10,16 @@ use bytes::BytesMut;
 use rustix::process::Signal;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::label::{Labels, Said};
 use super::{ByName, Slurm, cannot_start, fail};
 use crate::event::{ErrorCode, Failure, NodeId, Outcome, Stop, Stream};
 use crate::nodeset::{self, NoGroups, NodeSet};
-use crate::transport::Command;
 use crate::transport::child::{Group, Pipes, feed};
 use crate::transport::input::{self, Input};
 use crate::transport::launch::{FleetIo, Launch};
+use crate::transport::{Command, until};
 
 /// What a task is: it says where it is, runs the command, and says how that ended. Each mark is one write behind a
 /// newline of its own, so that the command's bytes can be told from it.
@@ -409,11 +409,4 @@ fn complaint(word: &str) -> Option<(NodeSet, &str)> {
     let (nodes, rest) = rest.split_once(": task")?;
     let (_, what) = rest.split_once(": ")?;
     Some((nodeset::eval_words(nodes, &NoGroups).ok()?, what))
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }
