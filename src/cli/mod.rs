@@ -18,6 +18,7 @@ mod groups;
 pub mod haproxy;
 mod interactive;
 mod journal;
+mod ledger;
 mod order;
 mod outputs;
 mod printf;

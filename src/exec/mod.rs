@@ -4,6 +4,7 @@
 //! that never started; no event of a node follows it; the bytes of one stream of one node keep their order.
 
 pub mod batch;
+pub mod change;
 mod gate;
 pub mod pool;
 pub mod services;

@@ -1,7 +1,4 @@
-//! What the verbs about HAProxy share: where its sockets are, the steps of a change, and the audit log.
+//! What the verbs about HAProxy share: where its sockets are, and what is said of a change.
 
-pub mod audit;
-pub mod change;
+pub mod notes;
 pub mod sockets;
-#[cfg(test)]
-mod tests;

@@ -9,10 +9,10 @@ use clap::{Args, ValueEnum};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
-
-use crate::cli::haproxy::audit::Log;
-use crate::cli::haproxy::change::{Hands, Order, change};
+use crate::cli::haproxy::notes;
+use crate::cli::ledger::Log;
 use crate::config::parse_limit;
+use crate::exec::change::{Order, Resources, change};
 use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
 use crate::haproxy::state::AdminWord;
@@ -173,7 +173,8 @@ fn make(
         context.console.complain("dry run: nothing was contacted");
         return Ok(0);
     }
-    let mut log = Log::new(context, verb, flags.reason.clone())?;
+    let values = context.config()?.values.clone();
+    let mut log = Log::new(&values, &context.environment, verb, flags.reason.clone());
     let fleet = context.fleet()?;
     let order = Order {
         wanted,
@@ -181,6 +182,7 @@ fn make(
         selectors,
         sockets,
         force: flags.force,
+        force_hint: "--force does it all the same",
         partial_ok: flags.partial_ok,
         rollback: flags.rollback,
         canary: wanted == Wanted::State(AdminWord::Maint),
@@ -191,14 +193,18 @@ fn make(
     let called = context.called;
     let console = &mut *context.console;
     let (mut done, signal) = fleet.engine.block_on(async |signals| {
-        let hands = Hands {
+        let resources = Resources {
             plan: &fleet.plan,
             transport: &*fleet.transport,
             stops: &mut signals.stops,
-            log: &mut log,
-            note: &mut |text| console.complain(format_args!("{called}: {text}")),
+            ledger: &mut log,
+            note: &mut |note| {
+                for line in notes::lines(&note) {
+                    console.complain(format_args!("{called}: {line}"));
+                }
+            },
         };
-        let done = change(order, hands).await;
+        let done = change(order, resources).await;
         (done, signals.first())
     })?;
     let names = Arc::clone(&fleet.plan.nodes);

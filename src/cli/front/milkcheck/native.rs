@@ -12,10 +12,11 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::haproxy::audit::Log;
-use crate::cli::haproxy::change::{Hands, Order, change};
+use crate::cli::haproxy::notes;
 use crate::cli::haproxy::sockets::sockets;
+use crate::cli::ledger::Log;
 use crate::event::{ErrorCode, Outcome, Summary};
+use crate::exec::change::{Note, Order, Resources, change};
 use crate::exec::services::{Native, NativeAct};
 use crate::exec::{Means, dispatch};
 use crate::haproxy::change::Wanted;
@@ -78,7 +79,9 @@ impl Natives {
             }
             let sockets = sockets(&task.sockets, &context.config()?.values, groups)?;
             let log = if is_asked && task.verb.changes() {
-                Some(Log::new(context, task.verb.as_str(), None)?)
+                let values = context.config()?.values.clone();
+                let verb = task.verb.as_str();
+                Some(Log::new(&values, &context.environment, verb, None))
             } else {
                 None
             };
@@ -157,23 +160,26 @@ impl Natives {
             selectors: job.selectors.clone(),
             sockets: job.sockets.clone(),
             force: job.task.force,
+            force_hint: "the key `force: true` of the action does it all the same",
             partial_ok: false,
             rollback: false,
             canary: word == AdminWord::Maint,
             may_miss: true,
         };
-        let mut note = |text: &str| {
-            // Nothing can be done if that fails.
-            let _ = writeln!(&self.err, "{}: {text}", self.called);
+        let mut note = |note: Note| {
+            for line in notes::lines(&note) {
+                // Nothing can be done if that fails.
+                let _ = writeln!(&self.err, "{}: {line}", self.called);
+            }
         };
-        let hands = Hands {
+        let resources = Resources {
             plan: act.plan,
             transport: act.transport,
             stops: act.stops,
-            log,
+            ledger: log,
             note: &mut note,
         };
-        let mut done = change(order, hands).await;
+        let mut done = change(order, resources).await;
         if let Err(error) = done.show(act.log) {
             done.summary
                 .ending

@@ -1,34 +1,22 @@
 //! Whole changes on load balancers of the lab, without SSH: the same answers, the same failures.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::task::{Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use super::audit::Log;
-use super::change::{Done, Hands, Order, change};
-use crate::cli::console::Console;
-use crate::cli::context::Context;
-use crate::config::Environment;
-use crate::event::{ErrorCode, Failure, NodeId, Outcome, Stop};
+use super::*;
+use crate::event::Failure;
 use crate::haproxy::answer::{self, Level};
-use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
 use crate::haproxy::name::ServerName;
-use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
 use crate::lab::haproxy::{Condition, Haproxy, ORIGINS, Setup};
-use crate::plan::{Limits, NodeName, Plan};
-use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
-use crate::work::haproxy::Sockets;
-use crate::work::haproxy::change::{Goal, Then};
+use crate::plan::Limits;
+use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
+use crate::work::haproxy::change::Then;
 
 const MAINT: Wanted = Wanted::State(AdminWord::Maint);
 const READY: Wanted = Wanted::State(AdminWord::Ready);
@@ -277,6 +265,7 @@ fn order(wanted: Wanted, goal: Goal, selectors: &[&str]) -> Order {
             Endpoint::Unix("/run/haproxy/admin.sock".to_owned()),
         ]),
         force: false,
+        force_hint: "say so",
         partial_ok: false,
         rollback: false,
         canary: wanted == MAINT,
@@ -287,8 +276,8 @@ fn order(wanted: Wanted, goal: Goal, selectors: &[&str]) -> Order {
 /// What a change came to, with what was said and written down.
 struct Ran {
     done: Done,
-    notes: Vec<String>,
-    audit: Vec<serde_json::Value>,
+    notes: Vec<Note>,
+    ledger: Kept,
 }
 
 impl Ran {
@@ -318,64 +307,68 @@ impl Ran {
     }
 }
 
+/// A ledger in memory.
+#[derive(Debug, Default)]
+struct Kept {
+    required: bool,
+    full: bool,
+    entries: Vec<Entry>,
+}
+
+impl Ledger for Kept {
+    fn is_required(&self) -> bool {
+        self.required
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        if self.full {
+            return Err("no space left".to_owned());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+        self.open()?;
+        self.entries.extend_from_slice(entries);
+        Ok(())
+    }
+}
+
 async fn run(pair: &Pair, order: Order) -> Ran {
     let (_sender, stops) = mpsc::channel(8);
-    run_with(pair, order, stops, &[]).await
+    run_with(pair, order, stops, Kept::default()).await
 }
 
 async fn run_with(
     pair: &Pair,
     order: Order,
     mut stops: mpsc::Receiver<Stop>,
-    variables: &[(&str, &str)],
+    mut ledger: Kept,
 ) -> Ran {
-    let home = tempfile::tempdir().unwrap();
-    let state = home.path().join("state");
-    let mut pairs = vec![
-        ("XDG_STATE_HOME", state.to_str().unwrap()),
-        ("USER", "operator"),
-    ];
-    pairs.extend_from_slice(variables);
-    let environment: Environment = pairs
-        .iter()
-        .map(|(name, value)| ((*name).into(), (*value).into()))
-        .collect();
-    let mut console = Console::open().unwrap();
-    let mut context = Context::new(
-        "hash",
-        environment,
-        &mut console,
-        (
-            Default::default(),
-            Default::default(),
-            Default::default(),
-            Default::default(),
-        ),
-    );
-    let mut log = Log::new(&mut context, "test", Some("a reason".to_owned())).unwrap();
     let names: Arc<[NodeName]> = ["lb1", "lb2"].map(NodeName::from).into();
     let plan = Plan::all(names, NonZeroUsize::new(64).unwrap(), Limits::default());
     let mut notes = Vec::new();
-    let done = change(
-        order,
-        Hands {
-            plan: &plan,
-            transport: pair,
-            stops: &mut stops,
-            log: &mut log,
-            note: &mut |text| notes.push(text.to_owned()),
-        },
-    )
-    .await;
-    let audit = std::fs::read_to_string(state.join("hash/audit.jsonl")).unwrap_or_default();
+    let resources = Resources {
+        plan: &plan,
+        transport: pair,
+        stops: &mut stops,
+        ledger: &mut ledger,
+        note: &mut |note| notes.push(note),
+    };
+    let done = change(order, resources).await;
     Ran {
         done,
         notes,
-        audit: audit
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect(),
+        ledger,
     }
+}
+
+fn nodes(text: &str) -> NodeSet {
+    crate::nodeset::eval(
+        &crate::nodeset::parse(text).unwrap(),
+        &crate::nodeset::NoGroups,
+    )
+    .unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -397,31 +390,25 @@ async fn a_server_is_taken_out_everywhere_and_put_back() {
         "STOPPED/MAINT"
     );
     assert!(out.done.wrote && out.notes.is_empty(), "{:?}", out.notes);
-    assert_eq!(out.audit.len(), 12, "one line per node and server");
-    let line = &out.audit[0];
-    let user = line["user"].as_str().unwrap();
-    assert!(
-        !user.is_empty() && user != "operator",
-        "the system's name, not $USER: {user}"
-    );
-    for (key, value) in [
-        ("verb", "test"),
-        ("node", "lb1"),
-        ("socket", "/run/haproxy/admin.sock"),
-        ("server", "all_puppet_masters/puppet-i0-svc1"),
-        ("before", "RUNNING/READY"),
-        ("after", "STOPPED/MAINT"),
-        ("verdict", "done"),
-        ("reason", "a reason"),
-    ] {
-        assert_eq!(line[key], value, "{key}");
-    }
+    assert_eq!(out.ledger.entries.len(), 12, "one per node and server");
+    let entry = Entry {
+        node: "lb1".to_owned(),
+        socket: "/run/haproxy/admin.sock".to_owned(),
+        server: "all_puppet_masters/puppet-i0-svc1".to_owned(),
+        commands: vec!["set server all_puppet_masters/puppet-i0-svc1 state maint".to_owned()],
+        before: "RUNNING/READY".to_owned(),
+        after: Some("STOPPED/MAINT".to_owned()),
+        weight_before: 1,
+        weight_after: Some(1),
+        verdict: "done",
+    };
+    assert_eq!(out.ledger.entries[0], entry);
     let again = run(&pair, order(MAINT, Goal::Set, &["puppet-i0-svc1"])).await;
     assert!(
         again.done.texts[0]
             .starts_with("all_puppet_masters/puppet-i0-svc1: STOPPED/MAINT, unchanged\n")
     );
-    assert!(!again.done.wrote && again.audit.is_empty());
+    assert!(!again.done.wrote && again.ledger.entries.is_empty());
     let back = run(
         &pair,
         order(
@@ -469,9 +456,11 @@ async fn the_last_usable_server_stays() {
     forced.force = true;
     let done = run(&pair, forced).await;
     assert_eq!(done.code(0), None);
-    assert!(
-        done.notes[0].starts_with("warning: lb1: no usable server will be left in backend ldap")
-    );
+    let emptied = Note::Emptied {
+        node: "lb1".to_owned(),
+        backends: vec!["backend ldap (ldap-svc2)".to_owned()],
+    };
+    assert_eq!(done.notes[0], emptied);
 }
 
 /// The guard on one node holds for all of them.
@@ -507,14 +496,12 @@ async fn a_dead_server_is_not_reported_as_enabled() {
         ran.done.texts[0],
         "http/http-svc1: STOPPED/MAINT -> STOPPED/READY\n"
     );
-    assert!(
-        ran.notes
-            .iter()
-            .any(|note| note == "to take it back: hapsh -w 'lb[1-2]' disable http/http-svc1"),
-        "{:?}",
-        ran.notes
-    );
-    assert_eq!(ran.audit[0]["verdict"], "failed");
+    let way = Note::WayBack {
+        nodes: nodes("lb[1-2]"),
+        verb: "disable http/http-svc1".to_owned(),
+    };
+    assert!(ran.notes.contains(&way), "{:?}", ran.notes);
+    assert_eq!(ran.ledger.entries[0].verdict, "failed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -526,7 +513,7 @@ async fn a_balancer_that_cannot_be_reached_lets_nothing_begin() {
         (ran.code(0), ran.code(1)),
         (Some(ErrorCode::NotBegun), Some(ErrorCode::Refused))
     );
-    assert!(pair.writes("lb1").is_empty() && ran.audit.is_empty());
+    assert!(pair.writes("lb1").is_empty() && ran.ledger.entries.is_empty());
     let mut partial = order(MAINT, Goal::Set, &["http/http-svc1"]);
     partial.partial_ok = true;
     let ran = run(&pair, partial).await;
@@ -583,10 +570,8 @@ async fn a_reload_in_between_is_noticed() {
     );
     assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
     assert_eq!(pair.writes("lb1").len(), 2);
-    assert_eq!(
-        ran.notes,
-        ["warning: lb1: HAProxy was reloaded in between; the change was made again"]
-    );
+    let nodes = nodes("lb1");
+    assert_eq!(ran.notes, [Note::Reloaded { nodes }]);
 }
 
 /// Accepted is not done: only what is read back counts. The first node goes first, so the second is spared.
@@ -618,16 +603,15 @@ async fn half_a_change_is_taken_back_when_asked() {
         if rollback {
             assert_eq!(ran.message(0), "taken back, because it failed elsewhere");
             assert_eq!(pair.words("lb1", "http/http-svc1"), "RUNNING/READY");
-            assert_eq!(ran.audit[0]["verdict"], "restored");
+            assert_eq!(ran.ledger.entries[0].verdict, "restored");
         } else {
             assert_eq!(ran.code(0), None);
             assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
-            assert!(
-                ran.notes[0]
-                    .starts_with("to take it back: hapsh -w 'lb[1-2]' enable http/http-svc1"),
-                "{:?}",
-                ran.notes
-            );
+            let way = Note::WayBack {
+                nodes: nodes("lb[1-2]"),
+                verb: "enable http/http-svc1".to_owned(),
+            };
+            assert_eq!(ran.notes, [way]);
         }
     }
 }
@@ -638,14 +622,15 @@ async fn balancers_that_disagree_are_told_and_made_equal() {
     pair.answer("lb2", "set server http/http-svc1 state maint");
     let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
     assert_eq!((ran.code(0), ran.code(1)), (None, None));
-    assert_eq!(
-        ran.notes,
-        [
-            "warning: the nodes do not agree on these servers before the change:",
-            "lb1: http/http-svc1: RUNNING/READY, weight 1",
-            "lb2: http/http-svc1: STOPPED/MAINT, weight 1",
-        ]
-    );
+    let view = |node: &str, row: &str| (nodes(node), vec![row.to_owned()]);
+    let disagree = Note::Disagree {
+        views: vec![
+            view("lb1", "http/http-svc1: RUNNING/READY, weight 1"),
+            view("lb2", "http/http-svc1: STOPPED/MAINT, weight 1"),
+        ],
+        more: 0,
+    };
+    assert_eq!(ran.notes, [disagree]);
     assert!(ran.done.texts[1].ends_with("unchanged\n"));
 }
 
@@ -692,10 +677,11 @@ async fn a_drain_waits_for_the_last_session() {
                 "ldap/ldap-svc1 has 3 sessions after 1m; left in DRAIN"
             );
         }
-        assert!(
-            ran.notes
-                .contains(&"lb1: waiting: ldap/ldap-svc1 has 3 sessions".to_owned())
-        );
+        let waiting = Note::Waiting {
+            nodes: nodes("lb1"),
+            what: "ldap/ldap-svc1 has 3 sessions".to_owned(),
+        };
+        assert!(ran.notes.contains(&waiting));
     }
 }
 
@@ -727,7 +713,7 @@ async fn ctrl_c_leaves_no_half_pair() {
         std::future::pending::<()>().await;
     };
     let ran = tokio::select! {
-        ran = run_with(&pair, order(DRAIN, goal, &["ldap/ldap-svc1"]), stops, &[]) => ran,
+        ran = run_with(&pair, order(DRAIN, goal, &["ldap/ldap-svc1"]), stops, Kept::default()) => ran,
         () = interrupt => unreachable!(),
     };
     assert_eq!(
@@ -739,7 +725,7 @@ async fn ctrl_c_leaves_no_half_pair() {
         "stopped while waiting; the change itself was made and read back"
     );
     assert_eq!(pair.words("lb2", "ldap/ldap-svc1"), "RUNNING/DRAIN");
-    assert_eq!(ran.audit[0]["verdict"], "done");
+    assert_eq!(ran.ledger.entries[0].verdict, "done");
 }
 
 /// Ctrl-C at the first write of the first node: the other half of the pair is made as well.
@@ -752,7 +738,7 @@ async fn ctrl_c_finishes_the_pair_in_hand() {
         &pair,
         order(MAINT, Goal::Set, &["puppet-i0-svc1"]),
         stops,
-        &[],
+        Kept::default(),
     )
     .await;
     assert_eq!((ran.code(0), ran.code(1)), (None, None));
@@ -764,21 +750,17 @@ async fn ctrl_c_finishes_the_pair_in_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_audit_log_no_change_where_it_is_required() {
+async fn no_ledger_no_change_where_it_is_required() {
     let pair = Pair::new();
-    for (wish, code) in [("required", Some(ErrorCode::Guard)), ("on", None)] {
+    for (required, code) in [(true, Some(ErrorCode::Guard)), (false, None)] {
         let (_sender, stops) = mpsc::channel(8);
-        let variables = [
-            ("HASH_AUDIT", wish),
-            ("HASH_AUDIT_FILE", "/dev/null/audit.jsonl"),
-        ];
-        let ran = run_with(
-            &pair,
-            order(MAINT, Goal::Set, &["http/http-svc1"]),
-            stops,
-            &variables,
-        )
-        .await;
+        let full = Kept {
+            required,
+            full: true,
+            ..Kept::default()
+        };
+        let order = order(MAINT, Goal::Set, &["http/http-svc1"]);
+        let ran = run_with(&pair, order, stops, full).await;
         assert_eq!(ran.code(0), code, "{}", ran.message(0));
         assert_eq!(pair.writes("lb1").is_empty(), code.is_some());
         assert_eq!(ran.notes.is_empty(), code.is_some());

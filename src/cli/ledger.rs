@@ -1,4 +1,4 @@
-//! The audit log: one line of JSON for each server of each node that a change was about.
+//! The audit log as the ledger of changes: one line of JSON for each server of each node that a change was about.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,37 +9,13 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::state;
-use crate::config::{Audit, Environment};
+use super::state;
+use crate::config::{Audit, Environment, Values};
+use crate::exec::change::{Entry, Ledger};
 use crate::transport::ssh::user_config::Facts;
 
 /// Facility `authpriv`, severity `notice` (RFC 5424, section 6.2.1).
 const PRIORITY: u8 = 10 * 8 + 5;
-
-/// What one line says.
-#[derive(Debug, Clone, Serialize)]
-pub struct Entry {
-    /// The node.
-    pub node: String,
-    /// The stats socket.
-    pub socket: String,
-    /// Backend and server.
-    pub server: String,
-    /// What was sent.
-    pub commands: Vec<String>,
-    /// The state before, such as `RUNNING/READY`.
-    pub before: String,
-    /// The state that was read back; `null` when it was not.
-    pub after: Option<String>,
-    /// The weight before.
-    pub weight_before: u32,
-    /// The weight that was read back.
-    pub weight_after: Option<u32>,
-    /// `done`, `unchanged`, `failed`, `unverified` or `restored`.
-    pub verdict: &'static str,
-}
 
 /// A line as it is written.
 #[derive(Serialize)]
@@ -55,7 +31,7 @@ struct Line<'a> {
 
 /// Where changes are written down.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     wish: Audit,
     path: Option<PathBuf>,
     syslog: bool,
@@ -68,21 +44,18 @@ pub struct Log {
 
 impl Log {
     /// The log that the configuration asks for. Nothing is opened yet.
-    ///
-    /// # Errors
-    /// A configuration that cannot be used.
-    pub fn new(
-        context: &mut Context<'_>,
+    #[must_use]
+    pub(super) fn new(
+        values: &Values,
+        environment: &Environment,
         verb: &'static str,
         reason: Option<String>,
-    ) -> Result<Self, CliError> {
-        let values = context.config()?.values.clone();
-        let environment = &context.environment;
-        let path = match values.audit_file {
+    ) -> Self {
+        let path = match &values.audit_file {
             Some(path) => Some(PathBuf::from(path)),
             None => state::folder(environment).map(|state| state.join("audit.jsonl")),
         };
-        Ok(Self {
+        Self {
             wish: values.audit.unwrap_or(Audit::On),
             path,
             syslog: values.audit_syslog.unwrap_or(false),
@@ -91,20 +64,16 @@ impl Log {
             reason,
             file: None,
             socket: None,
-        })
+        }
     }
+}
 
-    /// Whether no change may be made without it.
-    #[must_use]
-    pub fn is_required(&self) -> bool {
+impl Ledger for Log {
+    fn is_required(&self) -> bool {
         self.wish == Audit::Required
     }
 
-    /// Opens it, before the first write. The file is nobody else's business.
-    ///
-    /// # Errors
-    /// What the system says, with the file's name.
-    pub fn open(&mut self) -> Result<(), String> {
+    fn open(&mut self) -> Result<(), String> {
         if self.wish == Audit::Off {
             return Ok(());
         }
@@ -139,11 +108,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes the entries down.
-    ///
-    /// # Errors
-    /// What the system says. The change is made by then.
-    pub fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
+    fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let mut text = String::new();
         for entry in entries {
@@ -182,5 +147,84 @@ fn user(environment: &Environment) -> String {
         Some(caller) if uid.is_root() => caller.to_owned(),
         _ => Facts::read(environment.iter())
             .map_or_else(|_| format!("uid {}", uid.as_raw()), |facts| facts.user),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(folder: &std::path::Path, audit: Audit, file: Option<&str>) -> Log {
+        let environment: Environment = [
+            ("XDG_STATE_HOME", folder.as_os_str()),
+            ("USER", "x".as_ref()),
+        ]
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+        let values = Values {
+            audit: Some(audit),
+            audit_file: file.map(str::to_owned),
+            ..Values::built_in()
+        };
+        Log::new(&values, &environment, "test", Some("a reason".to_owned()))
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            node: "lb1".to_owned(),
+            socket: "/run/haproxy/admin.sock".to_owned(),
+            server: "b/s".to_owned(),
+            commands: vec!["set server b/s state maint".to_owned()],
+            before: "RUNNING/READY".to_owned(),
+            after: None,
+            weight_before: 1,
+            weight_after: None,
+            verdict: "unverified",
+        }
+    }
+
+    #[test]
+    fn a_line_of_json_for_each_entry() {
+        let home = tempfile::tempdir().unwrap();
+        let mut log = log(home.path(), Audit::On, None);
+        log.open().unwrap();
+        log.write(&[entry(), entry()]).unwrap();
+        let text = std::fs::read_to_string(home.path().join("hash/audit.jsonl")).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        for (key, value) in [
+            ("verb", "test"),
+            ("node", "lb1"),
+            ("server", "b/s"),
+            ("verdict", "unverified"),
+            ("reason", "a reason"),
+        ] {
+            assert_eq!(lines[0][key], value, "{key}");
+        }
+        assert!(lines[0]["after"].is_null());
+        let user = lines[0]["user"].as_str().unwrap();
+        assert!(
+            !user.is_empty() && user != "x",
+            "the system's name, not $USER: {user}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let file = Some("/dev/null/audit.jsonl");
+        let mut required = log(home.path(), Audit::Required, file);
+        assert!(required.is_required());
+        let error = required.open().unwrap_err();
+        assert!(
+            error.starts_with("cannot open the audit log /dev/null/audit.jsonl: "),
+            "{error}"
+        );
+        assert!(!log(home.path(), Audit::On, file).is_required());
+        assert_eq!(log(home.path(), Audit::Off, file).open(), Ok(()));
     }
 }
