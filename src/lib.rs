@@ -4,7 +4,7 @@
 //! `tests/it/layers.rs` says so, and otherwise from layers below it.
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
-//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`].
+//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`], [`yaml`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -21,6 +21,7 @@ pub mod nodeset;
 pub mod plan;
 pub mod service;
 pub mod topology;
+pub mod yaml;
 
 pub mod config;
 pub mod groups;

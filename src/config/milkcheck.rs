@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{fs, io};
 
-use super::yaml::{Node, Yaml, documents};
 use crate::service::variables::Value;
+use crate::yaml::{Node, Scalar, Yaml, documents};
 
 /// Where it is, unless `MILKCHECK_CONF` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/milkcheck/milkcheck.conf";
@@ -100,7 +100,7 @@ fn parse(file: &str, text: &str) -> Result<MilkcheckConf, String> {
             "config_dir" => conf.config_dir = text_of(value).ok_or_else(wrong)?.into(),
             "fanout" => {
                 conf.fanout = match value.scalar() {
-                    Some(Value::Int(number)) if number > 0 => {
+                    Some(Scalar::Int(number)) if number > 0 => {
                         usize::try_from(number).map_err(|_| wrong())?
                     }
                     _ => return Err(wrong()),
@@ -110,7 +110,7 @@ fn parse(file: &str, text: &str) -> Result<MilkcheckConf, String> {
             "confirm_actions" => conf.confirm_actions = list_of(value).ok_or_else(wrong)?,
             "summary" => {
                 summary = match value.scalar() {
-                    Some(Value::Bool(value)) => value,
+                    Some(Scalar::Bool(value)) => value,
                     _ => return Err(wrong()),
                 };
             }
@@ -137,7 +137,7 @@ fn parse(file: &str, text: &str) -> Result<MilkcheckConf, String> {
 
 fn text_of(yaml: &Yaml) -> Option<String> {
     match yaml.scalar() {
-        Some(Value::Text(text)) => Some(text),
+        Some(Scalar::Text(text)) => Some(text.to_owned()),
         _ => None,
     }
 }
@@ -153,8 +153,10 @@ fn list_of(yaml: &Yaml) -> Option<Vec<String>> {
 }
 
 fn shown(yaml: &Rc<Yaml>) -> String {
-    yaml.scalar()
-        .map_or_else(|| yaml.kind().to_owned(), |value| value.to_string())
+    yaml.scalar().map_or_else(
+        || yaml.kind().to_owned(),
+        |value| Value::from(value).to_string(),
+    )
 }
 
 #[cfg(test)]

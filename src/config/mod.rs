@@ -8,7 +8,6 @@ pub mod environment;
 mod file;
 pub mod milkcheck;
 pub mod services;
-mod yaml;
 
 use std::fmt;
 use std::io;

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::yaml::{Node, Position, Yaml, YamlError, documents};
 use crate::service::definition::{
     ActionDefinition, Definition, DefinitionBody, Definitions, Settings, TaskDefinition, Variable,
 };
-use crate::service::variables::{Form, Template, Value, Written};
+use crate::service::variables::{Form, Template, Written};
 use crate::service::{HaproxyVerb, Origin, ServiceError, Word};
+use crate::yaml::{Node, Position, Scalar, Yaml, YamlError, documents};
 
 /// How deep groups may be nested.
 const GROUPS: usize = 64;
@@ -255,65 +255,32 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The keys of a mapping; `None` if it is something else. `<<` brings in the keys of others, and of a
-    /// repeated key the last counts.
+    /// The entries of a mapping; `None` if it is something else.
     fn pairs<'y>(
         &mut self,
         yaml: &'y Yaml,
         owner: Owner<'_>,
     ) -> Result<Option<Vec<Pair<'y>>>, ServiceError> {
-        let Node::Map(written) = &yaml.node else {
+        let entries = yaml.entries();
+        let Some(entries) = entries.map_err(|error| self.wrong(error.at, error.message))? else {
             return Ok(None);
         };
-        let mut merged: Vec<Pair<'y>> = Vec::new();
-        let mut own: Vec<Pair<'y>> = Vec::with_capacity(written.len());
-        for (key, value) in written {
-            match key.text() {
-                Some("<<") => {
-                    let sources = match &value.node {
-                        Node::List(items) => items.iter().map(|item| &**item).collect(),
-                        Node::Map(_) | Node::Scalar { .. } => vec![&**value],
-                    };
-                    for source in sources {
-                        let Some(pairs) = self.pairs(source, owner)? else {
-                            return Err(self.wrong(value.at, "`<<` needs a mapping"));
-                        };
-                        merged.extend(pairs);
-                    }
-                }
-                Some(name) => own.push((name, value, key.at)),
-                None => {
-                    let message = format!("{owner}: a key must be a word, not {}", key.kind());
-                    return Err(self.wrong(key.at, message));
-                }
-            }
+        for (_, again) in entries.repeated {
+            let name = again.text().unwrap_or_default();
+            self.warn(
+                again.at,
+                format!("`{name}` is written twice; the last one counts"),
+            );
         }
-        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(own.len());
-        let mut kept: Vec<Pair<'y>> = Vec::with_capacity(own.len());
-        for pair in own {
-            let (name, _, at) = pair;
-            match seen.get(name) {
-                Some(before) => {
-                    self.warn(
-                        at,
-                        format!("`{name}` is written twice; the last one counts"),
-                    );
-                    kept[*before] = pair;
-                }
-                None => {
-                    seen.insert(name, kept.len());
-                    kept.push(pair);
-                }
+        let pairs = entries.pairs.into_iter();
+        let named = pairs.map(|(key, value)| match key.text() {
+            Some(name) => Ok((name, value, key.at)),
+            None => {
+                let message = format!("{owner}: a key must be a word, not {}", key.kind());
+                Err(self.wrong(key.at, message))
             }
-        }
-        // Earlier sources of a merge win over later ones, and own keys over all.
-        for pair in merged {
-            if !seen.contains_key(pair.0) {
-                seen.insert(pair.0, kept.len());
-                kept.push(pair);
-            }
-        }
-        Ok(Some(kept))
+        });
+        named.collect::<Result<_, _>>().map(Some)
     }
 
     /// The names a key stands for.
@@ -678,7 +645,7 @@ impl<'a> Reader<'a> {
 
     fn boolean(&self, yaml: &Yaml, (owner, key): (Owner<'_>, &str)) -> Result<bool, ServiceError> {
         match yaml.scalar() {
-            Some(Value::Bool(value)) => Ok(value),
+            Some(Scalar::Bool(value)) => Ok(value),
             _ => Err(self.wrong(yaml.at, format!("{owner}: `{key}` must be true or false"))),
         }
     }
@@ -690,8 +657,8 @@ impl<'a> Reader<'a> {
         (owner, key): (Owner<'_>, &str),
     ) -> Result<Written, ServiceError> {
         let form = match (&yaml.node, yaml.scalar()) {
-            (_, Some(Value::Text(text))) => return self.template(&text, yaml.at, (owner, key)),
-            (_, Some(value)) => Form::Plain(value),
+            (_, Some(Scalar::Text(text))) => return self.template(text, yaml.at, (owner, key)),
+            (_, Some(value)) => Form::Plain(value.into()),
             (Node::List(items), None) => Form::List(
                 items
                     .iter()

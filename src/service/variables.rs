@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Origin;
+use crate::yaml::Scalar;
 
 /// A value of a variable or a setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,18 @@ pub enum Value {
     Text(String),
     /// Several values.
     List(Vec<Value>),
+}
+
+impl From<Scalar<'_>> for Value {
+    fn from(scalar: Scalar<'_>) -> Self {
+        match scalar {
+            Scalar::Null => Self::None,
+            Scalar::Bool(value) => Self::Bool(value),
+            Scalar::Int(number) => Self::Int(number),
+            Scalar::Float(number) => Self::Float(number),
+            Scalar::Other(text) | Scalar::Text(text) => Self::Text(text.to_owned()),
+        }
+    }
 }
 
 /// The text a value has inside a longer one. It is Python's, which scripts have come to rely on.

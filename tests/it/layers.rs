@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str = "event plan nodeset gather gateway haproxy service topology ini";
+const CORE: &str = "event plan nodeset gather gateway haproxy service topology ini yaml";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it. A module inside another may have a row of
@@ -15,10 +15,11 @@ const TABLE: &[(&str, &str)] = &[
     ("nodeset", ""),
     ("gather", "event plan nodeset"),
     ("haproxy", "event plan nodeset"),
-    ("service", "event plan nodeset"),
+    ("service", "event plan nodeset yaml"),
     ("gateway", "event plan nodeset"),
     ("topology", "plan nodeset ini"),
     ("ini", ""),
+    ("yaml", ""),
     // 2. faces
     ("transport", "core prompt"),
     ("groups", "core"),

@@ -1,11 +1,11 @@
-//! YAML as MilkCheck reads it: version 1.1 scalars, and for every value the place it stands at.
+//! A text's documents, built of the parser's events.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
-use crate::service::variables::Value;
+use super::{Node, Position, Yaml, YamlError};
 
 /// How deep values may be nested.
 const DEPTH: usize = 200;
@@ -13,74 +13,11 @@ const DEPTH: usize = 200;
 /// How many values a file may have once its aliases are followed.
 const VALUES: usize = 2_000_000;
 
-/// A value and where it begins.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Yaml {
-    pub(super) node: Node,
-    pub(super) at: Position,
-}
-
-/// A line and a column, counted from 1.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: u32,
-    pub(super) column: u32,
-}
-
-/// The kinds of values.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
-    /// A scalar: its text, and whether it is written without quotes and so may be a number.
-    Scalar { text: String, plain: bool },
-    /// A sequence.
-    List(Vec<Rc<Yaml>>),
-    /// A mapping, in the order of the file, keys possibly repeated.
-    Map(Vec<(Rc<Yaml>, Rc<Yaml>)>),
-}
-
-/// Why a text is no YAML.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct YamlError {
-    pub(super) message: String,
-    pub(super) at: Position,
-}
-
-impl Yaml {
-    /// The scalar's value as YAML 1.1 has it; `None` of a list or a mapping.
-    pub(super) fn scalar(&self) -> Option<Value> {
-        match &self.node {
-            Node::Scalar { text, plain: true } => Some(plain_value(text)),
-            Node::Scalar { text, plain: false } => Some(Value::Text(text.clone())),
-            Node::List(_) | Node::Map(_) => None,
-        }
-    }
-
-    /// The scalar's text as it is written, whatever YAML makes of it.
-    pub(super) fn text(&self) -> Option<&str> {
-        match &self.node {
-            Node::Scalar { text, .. } => Some(text),
-            Node::List(_) | Node::Map(_) => None,
-        }
-    }
-
-    /// Whether nothing is written there, or `null`.
-    pub(super) fn is_null(&self) -> bool {
-        self.scalar() == Some(Value::None)
-    }
-
-    /// What kind of value it is, in words.
-    pub(super) fn kind(&self) -> &'static str {
-        match self.node {
-            Node::Scalar { .. } if self.is_null() => "nothing",
-            Node::Scalar { .. } => "a single value",
-            Node::List(_) => "a list",
-            Node::Map(_) => "a mapping",
-        }
-    }
-}
-
 /// The documents of a text; `None` for an empty one.
-pub(super) fn documents(text: &str) -> Result<Vec<Option<Rc<Yaml>>>, YamlError> {
+///
+/// # Errors
+/// What is no YAML, or is more than a file may be.
+pub fn documents(text: &str) -> Result<Vec<Option<Rc<Yaml>>>, YamlError> {
     let mut options = Options::default();
     // As the original has it, down to the last line of a block.
     options.block_scalar_eof_without_line_feed = true;
@@ -224,118 +161,12 @@ impl Open {
     }
 }
 
-/// What a scalar without quotes is in YAML 1.1 (yaml.org/type: null, bool, int, float).
-fn plain_value(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::None,
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Value::Bool(false)
-        }
-        _ => number(text).unwrap_or_else(|| Value::Text(text.to_owned())),
-    }
-}
-
-fn number(text: &str) -> Option<Value> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
-        return None;
-    }
-    if let Some(number) = whole(digits) {
-        return Some(Value::Int(if negative { -number } else { number }));
-    }
-    let number = fraction(digits)?;
-    Some(Value::Float(if negative { -number } else { number }))
-}
-
-fn whole(digits: &str) -> Option<i64> {
-    let radix = |digits: &str, radix| {
-        let clean = digits.replace('_', "");
-        let known = !clean.starts_with(['+', '-']);
-        i64::from_str_radix(&clean, radix).ok().filter(|_| known)
-    };
-    if let Some(binary) = digits.strip_prefix("0b") {
-        return radix(binary, 2);
-    }
-    if let Some(hexadecimal) = digits.strip_prefix("0x") {
-        return radix(hexadecimal, 16);
-    }
-    match digits.strip_prefix('0') {
-        Some("") => Some(0),
-        Some(octal) => radix(octal, 8),
-        None if digits.contains(':') => sexagesimal(digits),
-        None => radix(digits, 10),
-    }
-}
-
-/// `1:30` is ninety.
-fn sexagesimal(digits: &str) -> Option<i64> {
-    let mut total = 0i64;
-    for (at, part) in digits.split(':').enumerate() {
-        let number: i64 = part.replace('_', "").parse().ok()?;
-        if at > 0 && (number > 59 || part.len() > 2) {
-            return None;
-        }
-        total = total.checked_mul(60)?.checked_add(number)?;
-    }
-    Some(total)
-}
-
-fn fraction(digits: &str) -> Option<f64> {
-    match digits {
-        ".inf" | ".Inf" | ".INF" => return Some(f64::INFINITY),
-        ".nan" | ".NaN" | ".NAN" => return Some(f64::NAN),
-        _ => {}
-    }
-    let (mantissa, exponent) = match digits.find(['e', 'E']) {
-        Some(at) => (&digits[..at], &digits[at + 1..]),
-        None => (digits, "+0"),
-    };
-    let is_float = mantissa.contains('.')
-        && mantissa.len() > 1
-        && mantissa
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == '.' || c == '_')
-        && exponent.starts_with(['+', '-']);
-    let clean = digits.replace('_', "");
-    is_float.then(|| clean.parse().ok())?
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Scalar;
     use super::*;
-
-    #[test]
-    fn scalars_are_those_of_version_1_1() {
-        for (text, value) in [
-            ("", Value::None),
-            ("~", Value::None),
-            ("on", Value::Bool(true)),
-            ("No", Value::Bool(false)),
-            ("012", Value::Int(10)),
-            ("0x1f", Value::Int(31)),
-            ("0b101", Value::Int(5)),
-            ("1_000", Value::Int(1000)),
-            ("-7", Value::Int(-7)),
-            ("1:30", Value::Int(90)),
-            ("0.5", Value::Float(0.5)),
-            (".5", Value::Float(0.5)),
-            ("1.0e+3", Value::Float(1000.0)),
-            ("1e3", Value::Text("1e3".into())),
-            ("089", Value::Text("089".into())),
-            ("1.2.3", Value::Text("1.2.3".into())),
-            ("n", Value::Text("n".into())),
-            ("-", Value::Text("-".into())),
-            ("0x", Value::Text("0x".into())),
-        ] {
-            assert_eq!(plain_value(text), value, "{text:?}");
-        }
-    }
 
     #[test]
     fn values_know_where_they_stand_and_repeated_keys_are_kept() {
@@ -350,7 +181,7 @@ mod tests {
         let Node::List(items) = &pairs[1].1.node else {
             panic!("a list");
         };
-        assert_eq!(items[1].scalar(), Some(Value::Text("on".into())));
+        assert_eq!(items[1].scalar(), Some(Scalar::Text("on")));
         assert_eq!(items[1].at, Position { line: 4, column: 5 });
     }
 
@@ -375,7 +206,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[-a:\\[\\]{}&*!|>'\"%@,#? \n\t]*") {
-            let _ = documents(&text);
+            for document in documents(&text).into_iter().flatten().flatten() {
+                let _ = document.entries();
+            }
         }
     }
 }
