@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::answer::Answer;
+
 /// A node of the run, as its position in [`crate::plan::Plan::nodes`].
 ///
 /// Events carry this instead of the name, so that ten thousand nodes cost an array, not a map.
@@ -50,6 +52,13 @@ pub enum Event {
         /// What it wrote.
         data: Bytes,
     },
+    /// What the HAProxy of the node answered. A node may give several, each of which adds to those before.
+    Answer {
+        /// The node.
+        node: NodeId,
+        /// The answer.
+        answer: Arc<Answer>,
+    },
     /// The node is done. Exactly one per node of the plan, and the last event of that node.
     Finished {
         /// The node.
@@ -59,6 +68,19 @@ pub enum Event {
         /// From the start of its worker; zero for a node that never started.
         took: Duration,
     },
+}
+
+impl Event {
+    /// The node it is about.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::Started { node }
+            | Self::Output { node, .. }
+            | Self::Answer { node, .. }
+            | Self::Finished { node, .. } => *node,
+        }
+    }
 }
 
 /// What became of a node.

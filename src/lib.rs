@@ -4,7 +4,7 @@
 //! `tests/it/layers.rs` says so, and otherwise from layers below it.
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
-//!    [`event`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`], [`yaml`].
+//!    [`event`], [`answer`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`], [`yaml`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -12,6 +12,7 @@
 //! 4. **lab**: a fleet inside the process; knows core only. [`lab`].
 //! 5. **front**: sees all, is seen by `main` only. [`cli`].
 
+pub mod answer;
 pub mod event;
 pub mod gateway;
 pub mod gather;

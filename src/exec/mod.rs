@@ -192,6 +192,7 @@ pub async fn dispatch(
             Some(event) = events.recv() => {
                 shown += match &event {
                     Event::Output { data, .. } => data.len(),
+                    Event::Answer { answer, .. } => answer.size(),
                     Event::Started { .. } | Event::Finished { .. } => 0,
                 };
                 run.take(event);
@@ -297,9 +298,7 @@ impl Run<'_> {
 
     /// Folds one event and shows it.
     fn take(&mut self, mut event: Event) {
-        let (Event::Started { node } | Event::Output { node, .. } | Event::Finished { node, .. }) =
-            event;
-        let state = &mut self.state[node.index()];
+        let state = &mut self.state[event.node().index()];
         match state {
             // A launcher that speaks of a node again after its end is not believed.
             State::Finished => return,

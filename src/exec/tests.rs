@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::pool::SessionPool;
 use super::{Means, dispatch};
+use crate::answer::{Answer, Said};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::Reporter;
@@ -27,6 +28,7 @@ struct Recorder {
     said: HashMap<NodeId, Vec<u8>>,
     finished: HashMap<NodeId, Outcome>,
     pending_at_stop: Vec<NodeId>,
+    answers: Vec<(NodeId, Arc<Answer>)>,
     fail_after: Option<usize>,
 }
 
@@ -45,6 +47,10 @@ impl Reporter for Recorder {
                     }
                     *left -= 1;
                 }
+            }
+            Event::Answer { node, answer } => {
+                assert!(!self.finished.contains_key(node), "answer after its end");
+                self.answers.push((*node, answer.clone()));
             }
             Event::Finished { node, outcome, .. } => {
                 assert!(
@@ -151,6 +157,57 @@ async fn every_limit_ends_in_its_own_outcome() {
     assert_eq!(code(&of("slow")), Some(ErrorCode::TimeoutIdle));
     assert_eq!(code(&of("lost")), Some(ErrorCode::Lost));
     assert_eq!(sim.open(), 0);
+}
+
+/// Gives three answers, with a pause before each.
+#[derive(Debug)]
+struct Answering(Duration);
+
+impl crate::work::Work for Answering {
+    fn serve<'a>(
+        &'a self,
+        _: NodeId,
+        _: &'a mut dyn crate::transport::Session,
+        io: &'a mut crate::transport::NodeIo,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            for text in ["a", "b", "c"] {
+                tokio::time::sleep(self.0).await;
+                let said = Said {
+                    instance: None,
+                    text: text.into(),
+                };
+                io.answer(Answer::Raw(vec![said])).await;
+            }
+            Outcome::OK
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_keep_their_order_end_before_the_outcome_and_break_the_silence() {
+    let sim = Sim::new().every(Script::new());
+    let limits = Limits {
+        idle: Some(5 * SECOND),
+        ..Limits::default()
+    };
+    let plan = plan(&["a", "b"], 2, limits);
+    let (_sender, mut stops) = mpsc::channel(1);
+    let mut recorder = Recorder::default();
+    let work = Answering(4 * SECOND);
+    dispatch(&plan, Means::new(&sim, &work), &mut stops, &mut recorder).await;
+    for node in [0, 1].map(NodeId) {
+        assert_eq!(recorder.finished[&node], Outcome::OK);
+        let own = recorder.answers.iter().filter(|(of, _)| *of == node);
+        let texts: Vec<&Answer> = own.map(|(_, answer)| &**answer).collect();
+        let expected = ["a", "b", "c"].map(|text| {
+            Answer::Raw(vec![Said {
+                instance: None,
+                text: text.into(),
+            }])
+        });
+        assert_eq!(texts, expected.iter().collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(start_paused = true)]

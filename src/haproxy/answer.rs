@@ -153,6 +153,8 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
             "srv_iweight",
         ],
     )?;
+    let column = |name: &str| header.iter().position(|column| *column == name);
+    let [id, host, port] = ["srv_id", "srv_addr", "srv_port"].map(column);
     lines
         .map(|line| {
             let fields: Vec<&str> = line.split(' ').collect();
@@ -172,9 +174,23 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
                 admin: AdminState(number(admin)?),
                 weight: number(weight)?,
                 initial_weight: number(initial)?,
+                id: id.and_then(|column| fields[column].parse().ok()),
+                address: host.and_then(|column| address(fields[column], port.map(|at| fields[at]))),
             })
         })
         .collect()
+}
+
+/// An address with its port, in brackets where it needs them; HAProxy writes `-` for none and 0 for no port.
+fn address(host: &str, port: Option<&str>) -> Option<String> {
+    if host.is_empty() || host == "-" {
+        return None;
+    }
+    Some(match port.filter(|port| !matches!(*port, "" | "-" | "0")) {
+        Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
 }
 
 /// What a connection may do: `show cli level`.

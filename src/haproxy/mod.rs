@@ -6,7 +6,6 @@ pub mod answer;
 pub mod change;
 pub mod command;
 pub mod guard;
-pub mod listing;
 pub mod name;
 pub mod select;
 pub mod stat;

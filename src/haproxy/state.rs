@@ -179,6 +179,10 @@ pub struct Server {
     pub weight: u32,
     /// Its weight in the file, the whole of `100%`.
     pub initial_weight: u32,
+    /// Its number within the backend.
+    pub id: Option<u32>,
+    /// Its address and port; `None` when it has none, as while its name is not resolved.
+    pub address: Option<String>,
 }
 
 impl Server {

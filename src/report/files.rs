@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reporter;
+use super::answers;
 use crate::event::{Event, NodeId, Stop, Stream, Summary};
 use crate::plan::NodeName;
 
@@ -59,6 +60,10 @@ impl<'a> Files<'a> {
             }
             Event::Output { node, stream, data } => match self.open.get_mut(&(*node, *stream)) {
                 Some(file) => file.write_all(data),
+                None => Ok(()),
+            },
+            Event::Answer { node, answer } => match answers::output(*node, answer) {
+                Some(output) => self.take(&output),
                 None => Ok(()),
             },
             Event::Finished { node, .. } => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Reporter;
+use super::answers;
 use crate::event::{Event, Summary};
 use crate::gateway::merge::{BUDGET, Merger};
 use crate::gateway::{HEARTBEAT, Tell};
@@ -95,6 +96,11 @@ impl Reporter for Upward {
             // It was told when it was asked for.
             Event::Started { .. } => {}
             Event::Output { node, stream, data } => self.merger.push(*node, *stream, data),
+            Event::Answer { node, answer } => {
+                if let Some(output) = answers::output(*node, answer) {
+                    self.event(&output)?;
+                }
+            }
             Event::Finished { node, outcome, .. } => self.merger.finish(*node, outcome.clone()),
         }
         if self.merger.is_pressing() {

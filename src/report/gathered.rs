@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::Reporter;
+use super::answers;
 use super::classic::Classic;
 use super::normalize::{OwnNames, normalize};
 use super::notes::{Notes, fold};
@@ -128,6 +129,11 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
         match event {
             Event::Started { .. } => {}
             Event::Output { node, stream, data } => self.take(*node, *stream, Some(data))?,
+            Event::Answer { node, answer } => {
+                if let Some(output) = answers::output(*node, answer) {
+                    self.event(&output)?;
+                }
+            }
             Event::Finished { node, outcome, .. } => {
                 for stream in [Stream::Out, Stream::Err] {
                     self.take(*node, stream, None)?;

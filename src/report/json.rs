@@ -4,7 +4,7 @@
 //! time and `"event"`: `started`, `line`, `finished`, `group`, `summary`. Bytes that are not UTF-8 are base64 in a
 //! field with `_b64` behind its name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,7 @@ use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 use super::Reporter;
+use super::answers::{self, Row, Table};
 use super::notes::fold;
 use super::text::{Line, LineEnd, LineSplitter};
 use crate::event::{Ending, Event, NodeId, Outcome, Stream, Summary};
@@ -38,6 +39,9 @@ pub struct Json<W> {
     pub(super) now: fn() -> SystemTime,
     pub(super) said: Gather,
     pub(super) complained: Gather,
+    /// Rows of answers, one a line behind the name of their table, so that equal ones are kept once.
+    pub(super) rows: Gather,
+    pub(super) tables: BTreeSet<&'static str>,
     pub(super) took: HashMap<NodeId, Duration>,
     pub(super) partial: HashMap<(NodeId, Stream), LineSplitter>,
 }
@@ -85,7 +89,43 @@ impl<W: Write> Json<W> {
         Ok(())
     }
 
-    /// Nodes with the same status that said the same on both streams.
+    /// Keeps rows for the end, and tells them now if it is the time.
+    fn take_rows(&mut self, node: NodeId, table: Table, rows: Vec<Row>) -> io::Result<()> {
+        self.tables.insert(table.name);
+        for row in rows {
+            let mut line = format!("{} ", table.name).into_bytes();
+            serde_json::to_writer(&mut line, &row)?;
+            line.push(b'\n');
+            self.rows.push(node.0, &line)?;
+            if self.kind == Kind::Events {
+                let mut fields = Map::new();
+                fields.insert("node".into(), (*self.names[node.index()]).into());
+                fields.extend(row);
+                self.emit(table.row, Value::Object(fields))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a table, node by node.
+    fn table(&self, table: &str) -> io::Result<Vec<Value>> {
+        let mut all = Vec::new();
+        for (key, name) in (0u32..).zip(&*self.names) {
+            for line in self.rows.output(key).to_vec()?.split(|byte| *byte == b'\n') {
+                let row = line.strip_prefix(table.as_bytes());
+                let Some(row) = row.and_then(|row| row.strip_prefix(b" ")) else {
+                    continue;
+                };
+                let mut fields = Map::new();
+                fields.insert("node".into(), (**name).into());
+                fields.extend(serde_json::from_slice::<Row>(row)?);
+                all.push(Value::Object(fields));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Nodes with the same status that answered the same and said the same on both streams.
     fn groups(&self) -> io::Result<Vec<Value>> {
         let complained: HashMap<u32, (usize, Output<'_>)> = self
             .complained
@@ -100,13 +140,19 @@ impl<W: Write> Json<W> {
                     .collect::<Vec<_>>()
             })
             .collect();
+        let alike = self.rows.groups();
+        let rows: HashMap<u32, usize> = alike
+            .iter()
+            .enumerate()
+            .flat_map(|(index, group)| group.keys.iter().map(move |key| (*key, index)))
+            .collect();
         let mut groups = Vec::new();
         for group in self.said.groups() {
-            let mut parts: BTreeMap<Option<usize>, (Vec<u32>, Option<Output<'_>>)> =
-                BTreeMap::new();
+            let mut parts: BTreeMap<_, (Vec<u32>, Option<Output<'_>>)> = BTreeMap::new();
             for key in group.keys {
                 let complaint = complained.get(&key);
-                let part = parts.entry(complaint.map(|(index, _)| *index)).or_default();
+                let same = (complaint.map(|(index, _)| *index), rows.get(&key));
+                let part = parts.entry(same).or_default();
                 part.0.push(key);
                 part.1 = complaint.map(|(_, output)| *output);
             }
@@ -172,11 +218,19 @@ impl<W: Write> Json<W> {
                     Ok(())
                 }
             }
+            Event::Answer { node, answer } => match answers::rows(answer) {
+                Some((table, rows)) => self.take_rows(*node, table, rows),
+                None => match answers::output(*node, answer) {
+                    Some(output) => self.show(&output),
+                    None => Ok(()),
+                },
+            },
             Event::Finished {
                 node,
                 outcome,
                 took,
             } => {
+                self.rows.finish(node.0, outcome.status());
                 self.said.finish(node.0, outcome.status());
                 self.complained.finish(node.0, outcome.status());
                 self.took.insert(*node, *took);
@@ -218,7 +272,10 @@ impl<W: Write> Reporter for Json<W> {
                     .into_iter()
                     .map(|(node, outcome)| Value::Object(self.result(*node, outcome)))
                     .collect();
-                let document = json!({ "schema": "hash/1", "results": results, "groups": groups, "summary": totals(summary) });
+                let mut document = json!({ "schema": "hash/1", "results": results, "groups": groups, "summary": totals(summary) });
+                for table in &self.tables {
+                    document[table] = self.table(table)?.into();
+                }
                 serde_json::to_writer(&mut self.out, &document)?;
                 self.out.write_all(b"\n")?;
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::Reporter;
+use super::answers;
 use super::notes::Notes;
 use super::out::Out;
 use super::text::{Line, LineEnd, LineSplitter};
@@ -69,6 +70,10 @@ impl<W: Write, E: Write> Reporter for Lines<W, E> {
                 // Whoever reads us sees a line when it was said.
                 self.out.writer.flush()
             }
+            Event::Answer { node, answer } => match answers::output(*node, answer) {
+                Some(output) => self.event(&output),
+                None => Ok(()),
+            },
             Event::Finished { node, outcome, .. } => {
                 self.take(*node, Stream::Out, None)?;
                 self.take(*node, Stream::Err, None)?;

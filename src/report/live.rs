@@ -81,7 +81,7 @@ impl Reporter for Live<'_> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { node } => self.running.push(*node),
-            Event::Output { .. } => {}
+            Event::Output { .. } | Event::Answer { .. } => {}
             Event::Finished { node, outcome, .. } => {
                 self.running.retain(|running| running != node);
                 self.done += 1;

@@ -1,5 +1,6 @@
 //! What is shown of a run: one file per format. Reporters write to any writer and compute no results.
 
+pub(crate) mod answers;
 pub mod classic;
 pub mod clush;
 pub mod files;
@@ -112,6 +113,8 @@ pub fn new<'a>(
         now: SystemTime::now,
         said: gather(),
         complained: gather(),
+        rows: gather(),
+        tables: Default::default(),
         took: Default::default(),
         partial: Default::default(),
     };

@@ -11,7 +11,7 @@ use crate::gather::Gather;
 use crate::plan::NodeName;
 use crate::prompt::Floor;
 
-fn look(form: Form) -> Look {
+pub(super) fn look(form: Form) -> Look {
     Look {
         diff: false,
         normalize: false,
@@ -209,6 +209,8 @@ fn each_event_is_one_line_with_a_version_and_a_time() {
         complained: Gather::default(),
         took: Default::default(),
         partial: Default::default(),
+        rows: Default::default(),
+        tables: Default::default(),
     };
     use super::Reporter;
     for event in &events {

@@ -23,6 +23,7 @@ mod stopping;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::answer::Answer;
 use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
 pub use input::{CHUNK, Input, Reader, Source};
@@ -184,6 +186,13 @@ impl NodeIo {
         self.heard.send_replace(Instant::now());
         // The engine outlives its workers; if it is gone, so is the reason to speak.
         let _ = self.events.send(Event::Output { node, stream, data }).await;
+    }
+
+    /// Hands over an answer. Waits while the engine is behind, too.
+    pub async fn answer(&self, answer: Answer) {
+        let (node, answer) = (self.node, Arc::new(answer));
+        self.heard.send_replace(Instant::now());
+        let _ = self.events.send(Event::Answer { node, answer }).await;
     }
 
     /// Waits until stopping has risen to `level` or above.

@@ -131,7 +131,9 @@ impl Sudo {
                     Ok(Some(Event::Output { stream, data, .. })) => {
                         talk.hear(stream, data, io).await
                     }
-                    Ok(Some(Event::Started { .. } | Event::Finished { .. })) => {}
+                    Ok(Some(
+                        Event::Answer { .. } | Event::Started { .. } | Event::Finished { .. },
+                    )) => {}
                     Ok(None) => break,
                     // Whoever keeps silent about the password must not keep it from the others.
                     Err(_) => talk.first = None,

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str = "event plan nodeset gather gateway haproxy service topology ini yaml";
+const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology ini yaml";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it. A module inside another may have a row of
 /// its own.
 const TABLE: &[(&str, &str)] = &[
     // 1. core
-    ("event", "plan nodeset service"),
+    ("event", "answer plan nodeset service"),
+    ("answer", "haproxy"),
     ("plan", "event nodeset"),
     ("nodeset", ""),
     ("gather", "event plan nodeset"),

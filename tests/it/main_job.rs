@@ -440,13 +440,24 @@ fn questions_are_answered_in_haproxys_words() {
     let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("one document");
     assert_eq!(document["schema"], "hash/1");
     assert_eq!(document["groups"][0]["nodes"], "lb[1-2]");
+    let servers = document["servers"].as_array().expect("rows");
+    let states = servers
+        .iter()
+        .filter_map(|row| row["administrative"].as_str());
+    assert_eq!(states.filter(|word| *word == "MAINT").count(), 2);
     let json = on_both(&lab, ["--json", "enable", "ldap/ldap-svc1"]).run();
     expect(&json, 0, &[]);
     let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("one document");
-    assert_eq!(
-        document["groups"][0]["stdout"],
-        "ldap/ldap-svc1: STOPPED/MAINT -> RUNNING/READY\n"
-    );
+    let changes = document["changes"].as_array().expect("rows");
+    let row = |node| {
+        serde_json::json!({
+            "node": node, "instance": null, "backend": "ldap", "server": "ldap-svc1",
+            "before": "STOPPED/MAINT", "after": "RUNNING/READY", "weight_before": 1, "weight_after": 1,
+            "verdict": "done", "message": null,
+        })
+    };
+    assert_eq!(changes[..], [row("lb1"), row("lb2")]);
+    assert_eq!(document["groups"][0]["stdout"], "");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::answer::Answer;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::haproxy::command::{Command, RawCommand};
@@ -37,10 +38,20 @@ pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<u8, Cli
         return Ok(0);
     }
     let fleet = context.fleet()?;
+    let answer = if command == Command::ShowInfo {
+        Answer::Info
+    } else if command == Command::ShowStat {
+        Answer::Stat
+    } else if command == Command::ShowSessions {
+        Answer::Sessions
+    } else {
+        Answer::Raw
+    };
     let work = Question {
         names: Arc::clone(&fleet.plan.nodes),
         sockets,
         command,
+        answer,
         asker: Asker::default(),
     };
     let statuses = context.statuses();

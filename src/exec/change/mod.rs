@@ -22,9 +22,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::answer::{Answer, ChangeRow, ChangeVerdict};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Summary};
 use crate::exec::pool::SessionPool;
-use crate::haproxy::change::Wanted;
+use crate::haproxy::change::{Verdict, Wanted};
 use crate::haproxy::select::Selector;
 use crate::nodeset::NodeSet;
 use crate::plan::{NodeName, Plan};
@@ -90,8 +91,8 @@ impl std::fmt::Debug for Resources<'_> {
 /// What became of a change.
 #[derive(Debug)]
 pub struct Done {
-    /// The rows of each node, as text, by its position.
-    pub texts: Vec<String>,
+    /// The rows of each node, by its position.
+    pub rows: Vec<Vec<ChangeRow>>,
     /// How long each node was worked on.
     pub took: Vec<Duration>,
     /// What became of the nodes.
@@ -110,12 +111,11 @@ impl Done {
     pub fn show(&self, reporter: &mut dyn Reporter) -> io::Result<()> {
         for (node, outcome) in &self.summary.outcomes {
             reporter.event(&Event::Started { node: *node })?;
-            let text = &self.texts[node.index()];
-            if !text.is_empty() {
-                reporter.event(&Event::Output {
+            let rows = &self.rows[node.index()];
+            if !rows.is_empty() {
+                reporter.event(&Event::Answer {
                     node: *node,
-                    stream: crate::event::Stream::Out,
-                    data: text.clone().into(),
+                    answer: Arc::new(Answer::Changes(rows.clone())),
                 })?;
             }
             reporter.event(&Event::Finished {
@@ -253,11 +253,14 @@ impl Steps<'_> {
         let mut done = self.done(&selected, matched);
         done.wrote = wrote;
         for node in &able {
-            done.texts[node.index()] = change
+            done.rows[node.index()] = change
                 .rows(*node)
                 .iter()
                 .filter(|_| self.outcomes[node.index()].is_some())
-                .map(|row| text(&change, *node, row))
+                .filter_map(|row| {
+                    let back = restored.get(node) == Some(&true);
+                    change_row(&change, *node, row, back)
+                })
                 .collect();
         }
         done
@@ -298,7 +301,7 @@ impl Steps<'_> {
             })
             .collect();
         Done {
-            texts: vec![String::new(); self.outcomes.len()],
+            rows: vec![Vec::new(); self.outcomes.len()],
             took: std::mem::take(&mut self.took),
             summary: Summary {
                 outcomes,
@@ -311,21 +314,37 @@ impl Steps<'_> {
     }
 }
 
-/// The line of a server in the report.
-fn text(change: &Change, node: NodeId, row: &Row) -> String {
-    let label = change.label(node, row);
+/// What to think of a row, when its node was taken back or not.
+fn verdict(row: &Row, restored: bool) -> ChangeVerdict {
+    let touched = !row.sent.is_empty();
     match &row.after {
-        Some(after) => change.wanted.line(label, &row.before, after),
-        None if row.sent.is_empty() => String::new(),
-        None => {
-            let label = label.map_or_else(String::new, |label| format!("{label}: "));
-            format!(
-                "{label}{}: {} -> not read back\n",
-                row.before.name,
-                row.before.words()
-            )
-        }
+        _ if restored && touched => ChangeVerdict::Restored,
+        None => ChangeVerdict::Unverified,
+        Some(_) if !row.is_done() => ChangeVerdict::Failed,
+        Some(_) if touched => ChangeVerdict::Done,
+        Some(_) => ChangeVerdict::Unchanged,
     }
+}
+
+/// A row for the report; `None` for one that was not begun.
+fn change_row(change: &Change, node: NodeId, row: &Row, restored: bool) -> Option<ChangeRow> {
+    if row.after.is_none() && row.sent.is_empty() {
+        return None;
+    }
+    let refused = row.refused.as_ref().map(ToString::to_string);
+    let message = refused.or_else(|| match &row.verdict {
+        Some(Verdict::Wrong(what) | Verdict::Settling(what)) => Some(what.clone()),
+        Some(Verdict::Done) | None => None,
+    });
+    Some(ChangeRow {
+        instance: change.label(node, row).map(Arc::from),
+        wanted: change.wanted,
+        before: row.before.clone(),
+        after: row.after.clone(),
+        verdict: verdict(row, restored),
+        message,
+        at: None,
+    })
 }
 
 /// The set of some nodes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::Phase;
-use super::{Entry, Note, Steps, set};
+use super::{Entry, Note, Steps, set, verdict};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop};
 use crate::haproxy::state::Server;
 use crate::work::haproxy::change::{Change, Goal, Then};
@@ -87,13 +87,7 @@ impl Steps<'_> {
                     after: row.after.as_ref().map(Server::words),
                     weight_before: row.before.weight,
                     weight_after: row.after.as_ref().map(|after| after.weight),
-                    verdict: match (restored.get(node), &row.after) {
-                        (Some(true), _) if touched => "restored",
-                        (_, None) => "unverified",
-                        _ if !row.is_done() => "failed",
-                        _ if touched => "done",
-                        _ => "unchanged",
-                    },
+                    verdict: verdict(&row, restored.get(node) == Some(&true)).as_str(),
                 });
             }
         }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reporter;
+use super::answers;
 use super::classic::Classic;
 use super::spill::TempFile;
 use super::text::{Line, LineEnd};
@@ -433,6 +434,10 @@ impl<W: Write, E: Write> Reporter for Clush<'_, W, E> {
                 }
                 self.take(*node, *stream, Some(data))
             }
+            Event::Answer { node, answer } => match answers::output(*node, answer) {
+                Some(output) => self.event(&output),
+                None => Ok(()),
+            },
             Event::Finished { node, outcome, .. } => self.finished(*node, outcome),
         }
     }

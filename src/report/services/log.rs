@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
-use crate::report::Reporter;
 use crate::report::spill::TempFile;
+use crate::report::{Reporter, answers};
 
 /// How a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +117,11 @@ impl Reporter for ActionLog {
             Event::Output { node, data, .. } => {
                 if let Some(rank) = self.ranks.get(node) {
                     self.gather.push(*rank, data)?;
+                }
+            }
+            Event::Answer { node, answer } => {
+                if let Some(output) = answers::output(*node, answer) {
+                    self.event(&output)?;
                 }
             }
             Event::Finished { node, outcome, .. } => {

@@ -209,7 +209,7 @@ impl<'a> Share<'a> {
                         keep_tail(&mut said, &data);
                         continue;
                     }
-                    Some(Event::Started { .. } | Event::Finished { .. }) => continue,
+                    Some(Event::Answer { .. } | Event::Started { .. } | Event::Finished { .. }) => continue,
                     // The program has ended, and so have its words.
                     None => return Err(why_ended(ended.map(|(outcome, _)| outcome), &said)),
                 },

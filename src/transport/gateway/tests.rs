@@ -214,6 +214,7 @@ async fn run(
                 Event::Output { node, data, .. } => {
                     (node, format!("out {}", String::from_utf8_lossy(&data)))
                 }
+                Event::Answer { node, .. } => (node, "answered".to_owned()),
                 Event::Finished { node, outcome, .. } => (node, format!("{outcome:?}")),
             };
             let events = seen.entry(names[node.index()].to_string()).or_default();

@@ -190,7 +190,10 @@ impl Download {
                     Event::Output { data, .. } if said.len() < 64 * 1024 => {
                         said.extend_from_slice(&data)
                     }
-                    Event::Output { .. } | Event::Started { .. } | Event::Finished { .. } => {}
+                    Event::Output { .. }
+                    | Event::Answer { .. }
+                    | Event::Started { .. }
+                    | Event::Finished { .. } => {}
                 }
             }
             (landing, said, failed)

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{Asker, Sockets, failure, unless_stopped};
-use crate::event::{Failure, NodeId, Outcome, Stream};
+use crate::answer::{Answer, Said};
+use crate::event::{Failure, NodeId, Outcome};
 use crate::haproxy::answer;
 use crate::haproxy::command::Command;
 use crate::plan::NodeName;
@@ -21,17 +20,15 @@ pub struct Question {
     pub sockets: Sockets,
     /// What is asked.
     pub command: Command,
+    /// What the words are.
+    pub answer: fn(Vec<Said>) -> Answer,
     /// Asks.
     pub asker: Asker,
 }
 
 impl Question {
-    async fn answers(
-        &self,
-        node: NodeId,
-        session: &mut dyn Session,
-    ) -> Result<Vec<Bytes>, Failure> {
-        let mut answers = Vec::new();
+    async fn ask(&self, node: NodeId, session: &mut dyn Session) -> Result<Vec<Said>, Failure> {
+        let mut said = Vec::new();
         for place in self.sockets.on(&self.names[node.index()])? {
             let (endpoint, answer) = self
                 .asker
@@ -45,24 +42,13 @@ impl Question {
             // One in front is the answer to a command that only sets something.
             let text = text.strip_prefix(b"\n").unwrap_or(text);
             let text = if text == b"\n" { &[] } else { text };
-            answers.push(match place.label {
-                None => answer.slice_ref(text),
-                Some(label) => marked(label, text).into(),
+            said.push(Said {
+                instance: place.label.map(Arc::from),
+                text: answer.slice_ref(text),
             });
         }
-        Ok(answers)
+        Ok(said)
     }
-}
-
-/// Each line with the instance in front.
-fn marked(label: &str, text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + text.len() / 8);
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        out.extend_from_slice(label.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(line);
-    }
-    out
 }
 
 impl Work for Question {
@@ -73,11 +59,9 @@ impl Work for Question {
         io: &'a mut NodeIo,
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            match unless_stopped(&mut io.stop, self.answers(node, session)).await {
-                Ok(answers) => {
-                    for answer in answers.into_iter().filter(|answer| !answer.is_empty()) {
-                        io.output(Stream::Out, answer).await;
-                    }
+            match unless_stopped(&mut io.stop, self.ask(node, session)).await {
+                Ok(said) => {
+                    io.answer((self.answer)(said)).await;
                     Outcome::OK
                 }
                 Err(failure) => Outcome::Failed(failure),

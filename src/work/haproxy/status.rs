@@ -1,14 +1,15 @@
-//! `status`: the states of the servers, as rows of text.
+//! `status`: the states of the servers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Asker, Place, Sockets, failure, unless_stopped};
-use crate::event::{ErrorCode, Failure, NodeId, Outcome, Stream};
+use crate::answer::{Answer, ServerRow, Servers};
+use crate::event::{ErrorCode, Failure, NodeId, Outcome};
 use crate::haproxy::answer::{self, AnswerError, Info};
 use crate::haproxy::change::Reading;
 use crate::haproxy::command::Command;
-use crate::haproxy::listing;
 use crate::haproxy::select::{Selector, select};
 use crate::haproxy::stat::Counters;
 use crate::haproxy::state::Server;
@@ -62,13 +63,13 @@ impl Status {
         }
     }
 
-    /// The text for a node, and whether all servers in it are well.
+    /// The servers of a node to be shown, and whether all that are meant are well.
     async fn look(
         &self,
         node: NodeId,
         session: &mut dyn Session,
-    ) -> Result<(String, bool), Failure> {
-        let mut rows = String::new();
+    ) -> Result<(Vec<ServerRow>, bool), Failure> {
+        let mut rows = Vec::new();
         let mut well = true;
         let mut unmatched: Vec<usize> = (0..self.selectors.len()).collect();
         for place in self.sockets.on(&self.names[node.index()])? {
@@ -82,20 +83,14 @@ impl Status {
         if unmatched.len() < self.selectors.len() || self.selectors.is_empty() {
             self.matched.store(true, Ordering::Relaxed);
         }
-        let nothing = rows.is_empty() && (self.only_bad || self.may_miss);
-        let text = if nothing {
-            rows
-        } else {
-            listing::HEADER.to_owned() + &rows
-        };
-        Ok((text, well))
+        Ok((rows, well))
     }
 
     async fn instance(
         &self,
         session: &mut dyn Session,
         place: Place<'_>,
-        rows: &mut String,
+        rows: &mut Vec<ServerRow>,
     ) -> Result<(bool, Vec<usize>), Failure> {
         let command = if self.long {
             Command::Reading
@@ -120,6 +115,11 @@ impl Status {
             .map(|at| servers[*at].clone())
             .collect();
         let selection = select(&self.selectors, &own).map_err(wrong)?;
+        let instance: Option<Arc<str>> = place.label.map(Arc::from);
+        let mut counters: HashMap<_, _> = counters
+            .into_iter()
+            .map(|row| (row.name.clone(), row))
+            .collect();
         let mut well = true;
         for server in selection.chosen.iter().map(|at| &own[*at]) {
             if self.ignore_unresolved && server.admin.is_unresolved() {
@@ -129,12 +129,11 @@ impl Status {
             if self.only_bad && server.is_well() {
                 continue;
             }
-            if self.long {
-                let row = counters.iter().find(|row| row.name == server.name);
-                listing::long_row(rows, place.label, server, row);
-            } else {
-                listing::row(rows, place.label, server);
-            }
+            rows.push(ServerRow {
+                instance: instance.clone(),
+                server: server.clone(),
+                counters: counters.remove(&server.name),
+            });
         }
         Ok((well, selection.unmatched))
     }
@@ -171,9 +170,11 @@ impl Work for Status {
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match unless_stopped(&mut io.stop, self.look(node, session)).await {
-                Ok((text, well)) => {
-                    if !text.is_empty() {
-                        io.output(Stream::Out, text.into()).await;
+                Ok((rows, well)) => {
+                    // Where only what is amiss is asked for, there may be nothing to say.
+                    if !rows.is_empty() || !(self.only_bad || self.may_miss) {
+                        let long = self.long;
+                        io.answer(Answer::Servers(Servers { rows, long })).await;
                     }
                     Outcome::Exited {
                         status: if well { 0 } else { NOT_WELL },

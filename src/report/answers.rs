@@ -1,0 +1,204 @@
+//! What HAProxy answered, as text and as rows of JSON: the one place that knows how an answer looks.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::answer::{Answer, ChangeRow, Said, ServerRow, Servers};
+use crate::event::{Event, NodeId, Stream};
+use crate::haproxy::change::Wanted;
+use crate::haproxy::name::ServerName;
+use crate::haproxy::state::Server;
+
+/// What stands above the rows of `status`. "frontend_name" really is the server's; the words are older than we are.
+const HEADER: &str =
+    "# Format\n# backend_name/frontend_name: operational_state/administrative_state\n\n";
+
+/// An answer as the output of its node, for what shows text; `None` if there is nothing to show.
+pub(crate) fn output(node: NodeId, answer: &Answer) -> Option<Event> {
+    let data = text(answer);
+    let stream = Stream::Out;
+    (!data.is_empty()).then_some(Event::Output { node, stream, data })
+}
+
+/// An answer as text.
+fn text(answer: &Answer) -> Bytes {
+    match answer {
+        Answer::Servers(servers) => servers_text(servers).into(),
+        Answer::Changes(rows) => rows.iter().map(change_line).collect::<String>().into(),
+        Answer::Info(said) | Answer::Stat(said) | Answer::Sessions(said) | Answer::Raw(said) => {
+            said_text(said)
+        }
+    }
+}
+
+fn servers_text(servers: &Servers) -> String {
+    let mut text = HEADER.to_owned();
+    for row in &servers.rows {
+        state(&mut text, row.instance.as_deref(), &row.server);
+        if servers.long {
+            details(&mut text, row);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `BACKEND/SERVER: OPERATIONAL/ADMIN`, after the instance where there are several.
+fn state(out: &mut String, instance: Option<&str>, server: &Server) {
+    start(out, instance);
+    let _ = write!(out, "{}: {}", server.name, server.words());
+}
+
+/// What stands in front of a row.
+fn start(out: &mut String, instance: Option<&str>) {
+    if let Some(instance) = instance {
+        let _ = write!(out, "{instance}: ");
+    }
+}
+
+/// The reason, the weight, the sessions and the check. These differ from node to node, so they are for those who ask.
+fn details(out: &mut String, row: &ServerRow) {
+    let server = &row.server;
+    if let Some(reason) = server.admin.reason() {
+        let _ = write!(out, "({reason})");
+    }
+    let _ = write!(out, " weight={}", server.weight);
+    if server.weight != server.initial_weight {
+        let _ = write!(out, "/{}", server.initial_weight);
+    }
+    if let Some(counters) = &row.counters {
+        let _ = write!(
+            out,
+            " sessions={} queue={} status=\"{}\"",
+            counters.sessions, counters.queued, counters.status
+        );
+        if !counters.check.is_empty() {
+            let _ = write!(out, " check={}", counters.check);
+        }
+        if let Some(tracked) = &counters.tracked {
+            let _ = write!(out, " track={tracked}");
+        }
+    }
+}
+
+/// What a change made of a server.
+fn change_line(row: &ChangeRow) -> String {
+    let mut line = String::new();
+    start(&mut line, row.instance.as_deref());
+    let show = |server: &Server| match row.wanted {
+        Wanted::State(_) => server.words(),
+        Wanted::Weight(_) => format!("weight {}", server.weight),
+    };
+    let (name, old) = (&row.before.name, show(&row.before));
+    let _ = match row.after.as_ref().map(show) {
+        None => writeln!(line, "{name}: {} -> not read back", row.before.words()),
+        Some(new) if row.wanted.is_set(&row.before) && old == new => {
+            writeln!(line, "{name}: {new}, unchanged")
+        }
+        Some(new) => writeln!(line, "{name}: {old} -> {new}"),
+    };
+    line
+}
+
+/// HAProxy's own words, each line with its instance in front where there are several.
+fn said_text(said: &[Said]) -> Bytes {
+    if let [
+        Said {
+            instance: None,
+            text,
+        },
+    ] = said
+    {
+        return text.clone();
+    }
+    let mut out = Vec::new();
+    for Said { instance, text } in said {
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(instance) = instance {
+                out.extend_from_slice(instance.as_bytes());
+                out.extend_from_slice(b": ");
+            }
+            out.extend_from_slice(line);
+        }
+    }
+    out.into()
+}
+
+/// A row in JSON, without its node.
+pub(super) type Row = Map<String, Value>;
+
+/// A kind of rows in JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// The name of the list in a document.
+    pub(super) name: &'static str,
+    /// The name of an event with one row.
+    pub(super) row: &'static str,
+}
+
+const SERVERS: Table = Table {
+    name: "servers",
+    row: "server",
+};
+const CHANGES: Table = Table {
+    name: "changes",
+    row: "change",
+};
+
+/// An answer as typed rows; `None` for one that is text in JSON, too.
+pub(super) fn rows(answer: &Answer) -> Option<(Table, Vec<Row>)> {
+    match answer {
+        Answer::Servers(servers) => Some((SERVERS, servers.rows.iter().map(server_row).collect())),
+        Answer::Changes(rows) => Some((CHANGES, rows.iter().map(change_row).collect())),
+        Answer::Info(_) | Answer::Stat(_) | Answer::Sessions(_) | Answer::Raw(_) => None,
+    }
+}
+
+/// A row with what all rows about a server begin with.
+fn row(instance: Option<&str>, name: &ServerName, fields: Value) -> Row {
+    let mut row = Row::new();
+    row.insert("instance".into(), instance.into());
+    row.insert("backend".into(), name.backend().into());
+    row.insert("server".into(), name.server().into());
+    if let Value::Object(fields) = fields {
+        row.extend(fields);
+    }
+    row
+}
+
+fn server_row(of: &ServerRow) -> Row {
+    let (server, counters) = (&of.server, of.counters.as_ref());
+    let fields = json!({
+        "id": server.id,
+        "operational": server.operational.to_string(),
+        "administrative": server.admin.word().to_string(),
+        "reason": server.admin.reason(),
+        "weight": server.weight,
+        "initial_weight": server.initial_weight,
+        "address": server.address,
+        "sessions": counters.map(|counters| counters.sessions),
+        "queue": counters.map(|counters| counters.queued),
+        "status": counters.map(|counters| &counters.status),
+        "check": counters.and_then(|counters| (!counters.check.is_empty()).then_some(&counters.check)),
+        "tracks": counters.and_then(|counters| counters.tracked.as_ref().map(ToString::to_string)),
+    });
+    row(of.instance.as_deref(), &server.name, fields)
+}
+
+fn change_row(of: &ChangeRow) -> Row {
+    let after = of.after.as_ref();
+    let fields = json!({
+        "before": of.before.words(),
+        "after": after.map(Server::words),
+        "weight_before": of.before.weight,
+        "weight_after": after.map(|after| after.weight),
+        "verdict": of.verdict.as_str(),
+        "message": of.message,
+    });
+    row(of.instance.as_deref(), &of.before.name, fields)
+}
+
+#[cfg(test)]
+mod tests;
