@@ -43,7 +43,7 @@ pub enum Event {
         node: NodeId,
     },
     /// Bytes the node wrote, in order within one stream. They are the node's own bytes, cut anywhere:
-    /// who wants lines puts them together (`report::text::LineSplitter`), who compares needs no lines.
+    /// a reader that wants lines puts them together (`lines::LineSplitter`), one that compares needs none.
     Output {
         /// The node.
         node: NodeId,

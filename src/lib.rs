@@ -4,7 +4,8 @@
 //! `tests/it/layers.rs` says so, and otherwise from layers below it.
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
-//!    [`event`], [`answer`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`], [`ini`], [`yaml`].
+//!    [`event`], [`answer`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`],
+//!    [`ini`], [`yaml`], [`placeholder`], [`lines`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -18,7 +19,9 @@ pub mod gateway;
 pub mod gather;
 pub mod haproxy;
 pub mod ini;
+pub mod lines;
 pub mod nodeset;
+pub mod placeholder;
 pub mod plan;
 pub mod service;
 pub mod topology;

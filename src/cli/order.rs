@@ -10,6 +10,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::quote::{command_line, quote};
 use crate::event::NodeId;
+use crate::placeholder::Template;
 use crate::plan::NodeName;
 use crate::prompt::Prompter;
 use crate::transport::Command;
@@ -18,7 +19,7 @@ use crate::work::Work;
 use crate::work::run::Run;
 use crate::work::script::Script;
 use crate::work::sudo::Sudo;
-use crate::work::template::{Tailored, Template, TemplateError};
+use crate::work::template::{self, Tailored};
 
 /// The options about what is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -96,7 +97,7 @@ impl Order {
             return Err(CliError::usage("--become= names nobody"));
         }
         let template = if self.template {
-            Some(Template::parse(&text).map_err(|error| wrong(&error))?)
+            Some(template::SYNTAX.parse(&text).map_err(wrong)?)
         } else {
             None
         };
@@ -109,7 +110,7 @@ impl Order {
     }
 }
 
-fn wrong(error: &TemplateError) -> CliError {
+fn wrong(error: impl std::error::Error) -> CliError {
     CliError::usage(error.to_string())
 }
 
@@ -117,7 +118,7 @@ fn wrong(error: &TemplateError) -> CliError {
 #[derive(Debug)]
 pub(super) struct Job {
     text: String,
-    template: Option<Template>,
+    template: Option<Template<template::Value>>,
     script: Option<(String, Vec<u8>)>,
     user: Option<String>,
 }
@@ -136,8 +137,8 @@ impl Job {
         let Some(template) = &self.template else {
             return Ok(self.to_string());
         };
-        template.check(names).map_err(|error| wrong(&error))?;
-        Ok(self.told(&template.fill(names, node)))
+        template::check(template, names).map_err(wrong)?;
+        Ok(self.told(&template::fill(template, names, node)))
     }
 
     fn told(&self, text: &str) -> String {
@@ -177,7 +178,7 @@ impl Job {
         let plain: Box<dyn Work> = match self.template {
             Some(template) => {
                 let tailored = Tailored::new(Arc::clone(names), template, make);
-                Box::new(tailored.map_err(|error| wrong(&error))?)
+                Box::new(tailored.map_err(wrong)?)
             }
             None => Box::new(Run {
                 command: make(self.text),

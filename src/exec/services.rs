@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::gate::{Gate, Gated, Permit};
 use super::{Means, Requests, dispatch};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Summary};
+use crate::placeholder::LOCAL;
 use crate::plan::{Limits, NodeName, Plan, Tolerance};
 use crate::report::{ActionEnd, ActionLog, ServiceReporter, Stopped};
-use crate::service::placeholders::Placeholders;
 use crate::service::{Action, ActionId, Graph, Place, Ran, ServiceId, Step, Target, Task, Walk};
 use crate::transport::{BoxFuture, Command, NodeIo, Session, Transport};
 use crate::work::Work;
@@ -510,7 +510,6 @@ impl<'a> Performance<'a> {
                         nodes: Arc::clone(&plan.nodes),
                         text,
                         folded,
-                        is_collective: self.action().is_collective(),
                     },
                 }))
             }
@@ -562,7 +561,6 @@ enum Commands {
         nodes: Arc<[NodeName]>,
         text: String,
         folded: String,
-        is_collective: bool,
     },
 }
 
@@ -580,17 +578,11 @@ impl Work for Commands {
                 nodes,
                 text,
                 folded,
-                is_collective,
             } => Box::pin(async move {
                 let rank = ranks.get(&node).copied().unwrap_or_default();
-                let name = if *is_collective {
-                    folded
-                } else {
-                    &*nodes[node.index()]
-                };
-                match Placeholders::parse(text) {
-                    Ok(found) => {
-                        let line = found.fill(name, rank, folded);
+                match LOCAL.parse(text) {
+                    Ok(template) => {
+                        let line = template.command(&nodes[node.index()], rank, folded);
                         session.exec(&command(line), io).await
                     }
                     Err(error) => Outcome::failed(ErrorCode::ExecRefused, error.to_string()),

@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 use memchr::memchr;
 
-use super::text::{Line, LineEnd, write_visible};
+use super::text::write_visible;
 use crate::event::Stream;
 use crate::gather::Output;
 use crate::gather::diff::{DiffLine, unified};
+use crate::lines::{Line, LineEnd};
 
 /// The rule above and below the name of a block.
 const RULE: &str = "---------------";

@@ -1,7 +1,7 @@
 //! Equal answers once: labelled lines or header blocks, when all nodes are done.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::classic::Classic;
 use super::normalize::{OwnNames, normalize};
 use super::notes::{Notes, fold};
 use super::out::{LABEL, Out};
-use super::text::{Line, LineEnd, LineSplitter};
 use crate::event::{Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{Gather, Group, Output};
+use crate::lines::{Line, LineEnd, Streams};
 
 /// How a group of nodes is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Gathered<W, E> {
     pub(super) normalize: bool,
     /// What a stream holds of a line that is not whole yet, where lines matter: when both streams are one, so that
     /// lines of one are not put into lines of the other, and when something in them is replaced.
-    pub(super) lines: Option<HashMap<(NodeId, Stream), LineSplitter>>,
+    pub(super) lines: Option<Streams>,
     /// Those that could not do it and said nothing, which is no answer to compare.
     pub(super) silent: HashSet<NodeId>,
     pub(super) said: Gather,
@@ -65,13 +65,7 @@ impl<W: Write, E: Write> Gathered<W, E> {
             .then(|| OwnNames::of(&self.notes.names[node.index()]));
         let ends = self.merge_err;
         let give = |line: Line<'_>| push_line(gather, node, line, (names.as_ref(), ends));
-        match data {
-            Some(data) => lines.entry((node, stream)).or_default().push(data, give),
-            None => match lines.remove(&(node, stream)) {
-                Some(mut partial) => partial.finish(give),
-                None => Ok(()),
-            },
-        }
+        lines.take(node, stream, data, give)
     }
 
     /// What most said, and how each other answer differs from it.

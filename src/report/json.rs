@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 use super::Reporter;
 use super::answers::{self, Row, Table};
 use super::notes::fold;
-use super::text::{Line, LineEnd, LineSplitter};
 use crate::event::{Ending, Event, NodeId, Outcome, Stream, Summary};
 use crate::gather::{Gather, Output};
+use crate::lines::{LineEnd, Streams};
 use crate::plan::NodeName;
 
 /// The version of the events.
@@ -43,7 +43,7 @@ pub struct Json<W> {
     pub(super) rows: Gather,
     pub(super) tables: BTreeSet<&'static str>,
     pub(super) took: HashMap<NodeId, Duration>,
-    pub(super) partial: HashMap<(NodeId, Stream), LineSplitter>,
+    pub(super) partial: Streams,
 }
 
 impl<W: Write> Json<W> {
@@ -62,14 +62,8 @@ impl<W: Write> Json<W> {
 
     fn lines(&mut self, node: NodeId, stream: Stream, data: Option<&[u8]>) -> io::Result<()> {
         let name = Arc::clone(&self.names[node.index()]);
-        let Some(mut splitter) = self
-            .partial
-            .remove(&(node, stream))
-            .or_else(|| data.map(|_| LineSplitter::default()))
-        else {
-            return Ok(());
-        };
-        let mut give = |line: Line<'_>| {
+        let mut partial = std::mem::take(&mut self.partial);
+        let given = partial.take(node, stream, data, |line| {
             let mut fields = Map::new();
             fields.insert("node".into(), (*name).into());
             fields.insert("stream".into(), stream_name(stream).into());
@@ -78,15 +72,9 @@ impl<W: Write> Json<W> {
                 fields.insert("more".into(), true.into());
             }
             self.emit("line", Value::Object(fields))
-        };
-        match data {
-            Some(data) => {
-                splitter.push(data, &mut give)?;
-                self.partial.insert((node, stream), splitter);
-            }
-            None => splitter.finish(&mut give)?,
-        }
-        Ok(())
+        });
+        self.partial = partial;
+        given
     }
 
     /// Keeps rows for the end, and tells them now if it is the time.

@@ -1,14 +1,13 @@
 //! Each line as it comes, labelled with its node.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::Reporter;
 use super::answers;
 use super::notes::Notes;
 use super::out::Out;
-use super::text::{Line, LineEnd, LineSplitter};
 use crate::event::{Event, NodeId, Stop, Stream, Summary};
+use crate::lines::Streams;
 
 /// Writes `node: line`; standard error of the nodes goes to ours.
 #[derive(Debug)]
@@ -17,14 +16,7 @@ pub struct Lines<W, E> {
     pub(super) notes: Notes<E>,
     pub(super) labels: bool,
     pub(super) merge_err: bool,
-    pub(super) partial: HashMap<(NodeId, Stream), Partial>,
-}
-
-/// A stream of a node that is in the middle of a line.
-#[derive(Debug, Default)]
-pub(super) struct Partial {
-    splitter: LineSplitter,
-    inside: bool,
+    pub(super) partial: Streams,
 }
 
 impl<W: Write, E: Write> Lines<W, E> {
@@ -32,32 +24,13 @@ impl<W: Write, E: Write> Lines<W, E> {
         let name = self.notes.names[node.index()].clone();
         let label = self.labels.then_some(&*name);
         let (out, err, merge) = (&mut self.out, &mut self.notes.err, self.merge_err);
-        let mut entry = match data {
-            Some(_) => self.partial.remove(&(node, stream)).unwrap_or_default(),
-            None => match self.partial.remove(&(node, stream)) {
-                Some(entry) => entry,
-                None => return Ok(()),
-            },
-        };
-        let mut inside = entry.inside;
-        let mut give = |line: Line<'_>| {
-            let first = !inside;
-            inside = line.end == LineEnd::More;
+        self.partial.take(node, stream, data, |line| {
             if stream == Stream::Out || merge {
-                out.line(label, line, first)
+                out.line(label, line)
             } else {
-                err.line(label, line, first)
+                err.line(label, line)
             }
-        };
-        match data {
-            Some(data) => entry.splitter.push(data, &mut give)?,
-            None => entry.splitter.finish(&mut give)?,
-        }
-        if data.is_some() {
-            entry.inside = inside;
-            self.partial.insert((node, stream), entry);
-        }
-        Ok(())
+        })
     }
 }
 

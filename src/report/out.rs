@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::text::{Line, LineEnd, LineSplitter, write_visible};
+use super::text::write_visible;
 use crate::gather::Output;
+use crate::lines::{Line, LineEnd, LineSplitter};
 
 /// The label in front of a line.
 pub(super) const LABEL: Style = AnsiColor::Blue.on_default();
@@ -30,15 +31,9 @@ impl<W: Write> Out<W> {
         }
     }
 
-    /// One line of a node: `label: text`, without the blank when the line is empty. `first` is false for
-    /// the later pieces of a very long line.
-    pub(super) fn line(
-        &mut self,
-        label: Option<&str>,
-        line: Line<'_>,
-        first: bool,
-    ) -> io::Result<()> {
-        if let (Some(label), true) = (label, first) {
+    /// One line of a node: `label: text`, without the blank when the line is empty.
+    pub(super) fn line(&mut self, label: Option<&str>, line: Line<'_>) -> io::Result<()> {
+        if let (Some(label), true) = (label, line.first) {
             self.styled(LABEL, label)?;
             self.writer
                 .write_all(if line.text.is_empty() { b":" } else { b": " })?;
@@ -63,12 +58,7 @@ impl<W: Write> Out<W> {
     /// A whole output, line by line.
     pub(super) fn output(&mut self, label: Option<&str>, output: Output<'_>) -> io::Result<()> {
         let mut lines = LineSplitter::default();
-        let mut first = true;
-        let mut give = |line: Line<'_>| {
-            let given = self.line(label, line, first);
-            first = line.end != LineEnd::More;
-            given
-        };
+        let mut give = |line: Line<'_>| self.line(label, line);
         for chunk in output.chunks() {
             lines.push(&chunk?, &mut give)?;
         }

@@ -7,7 +7,6 @@ pub mod definition;
 pub mod expand;
 pub mod graph;
 mod nodes;
-pub mod placeholders;
 mod reach;
 pub mod resolve;
 pub mod status;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::NodeId;
+use crate::placeholder::LOCAL;
 
 pub use graph::Graph;
 pub use resolve::resolve;
@@ -173,7 +173,7 @@ impl Action {
         match &self.task {
             Task::Shell(parts) if self.place == Place::HereForEach => parts.iter().any(|part| {
                 matches!(part, Part::Text(text)
-                    if placeholders::Placeholders::parse(text).is_ok_and(|found| found.is_collective()))
+                    if LOCAL.parse(text).is_ok_and(|command| command.is_for_all()))
             }),
             Task::Shell(_) | Task::Haproxy(_) => false,
         }

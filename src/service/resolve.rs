@@ -8,12 +8,12 @@ use super::definition::{
     ActionDefinition, Definition, DefinitionBody, Definitions, Settings, TaskDefinition, Variable,
 };
 use super::expand::{Expander, Level, NodeFilter, Outside, ScopeId, Setting};
-use super::placeholders::Placeholders;
 use super::variables::{Form, Template, Value, Written};
 use super::{
     Action, ActionId, Body, Delay, Graph, HaproxyTask, Link, Origin, Part, Place, Service,
     ServiceError, ServiceId, Target, Task, Thresholds, Word,
 };
+use crate::placeholder::LOCAL;
 
 /// What the graph is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -565,10 +565,13 @@ fn check_placeholders(
     definition: &ActionDefinition,
     written: &Written,
 ) -> Result<(), ServiceError> {
-    match Placeholders::parse(text) {
+    match LOCAL.parse(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(ServiceError::clean(
-            format!("action '{}' has an {error} in 'cmd'", definition.name),
+            format!(
+                "action '{}' has an unknown placeholder `{}` in 'cmd'",
+                definition.name, error.written
+            ),
             Some(&written.origin),
         )
         .hint(

@@ -10,9 +10,9 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use super::input::{self, Input};
-use super::placeholder::Template;
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport, child};
 use crate::event::{ErrorCode, Event, Failure, Outcome, Stop, Stream};
+use crate::placeholder::LOCAL;
 use crate::plan::{Limits, NodeName};
 
 /// The transport of this machine.
@@ -77,13 +77,13 @@ struct LocalSession {
 impl Session for LocalSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let template = match Template::parse(&command.line) {
+            let template = match LOCAL.parse(&command.line) {
                 Ok(template) => template,
                 Err(error) => return Outcome::failed(ErrorCode::ExecRefused, error.to_string()),
             };
             let Shared { ranks, all, .. } = &*self.shared;
             let rank = ranks.get(&self.node).copied().unwrap_or_default();
-            let line = template.fill(&self.node, rank, all);
+            let line = template.command(&self.node, rank, all);
             if template.is_for_all() {
                 self.run_once(line, command.stdin.clone(), io).await
             } else {

@@ -11,7 +11,6 @@ pub mod launch;
 pub mod local;
 pub mod openssh;
 pub mod pdsh;
-pub mod placeholder;
 mod relay;
 pub mod rsh;
 pub mod shell;

@@ -5,6 +5,7 @@
 //! here can tell the two apart.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use super::child::Group;
 use super::launch::{FleetIo, Launch, Launcher};
 use super::{BoxFuture, until};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Stream};
+use crate::lines::{Line, LineEnd, LineSplitter};
 use crate::nodeset::NodeSet;
 
 /// How long pdsh may take to end its processes.
@@ -118,10 +120,10 @@ impl Pdsh {
         let by_name = nodes.iter().map(|node| (&**launch.plan.name(*node), *node));
         let mut labels = Labels {
             by_name: by_name.collect(),
-            partial: [BytesMut::new(), BytesMut::new()],
             ends: HashMap::new(),
             last: String::new(),
         };
+        let mut streams = [Labelled::new(Stream::Out), Labelled::new(Stream::Err)];
         let (mut out, mut err) = (BytesMut::new(), BytesMut::new());
         let (mut out_open, mut err_open) = (true, true);
         let mut stopped = None;
@@ -137,11 +139,15 @@ impl Pdsh {
                 () = until(stopped) => break,
                 read = output.read_buf(&mut out), if out_open => {
                     out_open = read.is_ok_and(|count| count > 0);
-                    labels.push(Stream::Out, &out.split(), !out_open, io).await;
+                    for (node, data) in streams[0].push(&out.split(), &mut labels) {
+                        io.output(node, Stream::Out, data).await;
+                    }
                 }
                 read = errors.read_buf(&mut err), if err_open => {
                     err_open = read.is_ok_and(|count| count > 0);
-                    labels.push(Stream::Err, &err.split(), !err_open, io).await;
+                    for (node, data) in streams[1].push(&err.split(), &mut labels) {
+                        io.output(node, Stream::Err, data).await;
+                    }
                 }
             }
         }
@@ -170,36 +176,73 @@ impl Pdsh {
 #[derive(Debug)]
 struct Labels<'a> {
     by_name: HashMap<&'a str, NodeId>,
-    /// What has come of a line of either stream that is not whole yet.
-    partial: [BytesMut; 2],
     ends: HashMap<NodeId, Outcome>,
     /// What pdsh itself said last.
     last: String,
 }
 
-impl Labels<'_> {
-    async fn push(&mut self, stream: Stream, data: &[u8], over: bool, io: &FleetIo) {
-        let slot = usize::from(stream == Stream::Err);
-        let mut all = std::mem::take(&mut self.partial[slot]);
-        all.extend_from_slice(data);
-        while let Some(end) = memchr::memchr(b'\n', &all) {
-            let line = all.split_to(end + 1).freeze();
-            self.line(stream, line, io).await;
-        }
-        if over && !all.is_empty() {
-            self.line(stream, all.freeze(), io).await;
-        } else {
-            self.partial[slot] = all;
+/// One of pdsh's two streams.
+#[derive(Debug)]
+struct Labelled {
+    stream: Stream,
+    lines: LineSplitter,
+    /// Whose line it is, as a very long one comes in pieces.
+    node: Option<NodeId>,
+}
+
+impl Labelled {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            lines: LineSplitter::default(),
+            node: None,
         }
     }
 
-    async fn line(&mut self, stream: Stream, line: Bytes, io: &FleetIo) {
-        let end = memchr::memmem::find(&line, b": ");
-        let name = end.and_then(|end| std::str::from_utf8(&line[..end]).ok());
-        if let (Some(end), Some(node)) = (end, name.and_then(|name| self.by_name.get(name))) {
-            return io.output(*node, stream, line.slice(end + 2..)).await;
-        }
-        let text = String::from_utf8_lossy(&line);
+    /// Takes bytes, or nothing at the end of the stream, and gives what nodes have said.
+    fn push(&mut self, data: &[u8], labels: &mut Labels<'_>) -> Vec<(NodeId, Bytes)> {
+        let mut said = Vec::new();
+        let (stream, node) = (self.stream, &mut self.node);
+        let take = |line: Line<'_>| {
+            let mut text = line.text;
+            if line.first {
+                (*node, text) = match labels.label(text) {
+                    Some((node, text)) => (Some(node), text),
+                    None => (None, text),
+                };
+            }
+            match *node {
+                Some(node) => {
+                    let newline: &[u8] = match line.end {
+                        LineEnd::Newline => b"\n",
+                        LineEnd::More | LineEnd::Nothing => b"",
+                    };
+                    said.push((node, [text, newline].concat().into()));
+                }
+                None => labels.own(stream, text),
+            }
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = if data.is_empty() {
+            self.lines.finish(take)
+        } else {
+            self.lines.push(data, take)
+        };
+        said
+    }
+}
+
+impl Labels<'_> {
+    /// The node of a line, and what it says.
+    fn label<'l>(&self, line: &'l [u8]) -> Option<(NodeId, &'l [u8])> {
+        let end = memchr::memmem::find(line, b": ")?;
+        let name = std::str::from_utf8(&line[..end]).ok()?;
+        Some((*self.by_name.get(name)?, &line[end + 2..]))
+    }
+
+    /// Takes a line of pdsh itself.
+    fn own(&mut self, stream: Stream, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         match (stream, own_words(text)) {
             (Stream::Err, Some((name, outcome))) if self.by_name.contains_key(name) => {
@@ -227,6 +270,36 @@ fn own_words(text: &str) -> Option<(&str, Outcome)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::LONGEST;
+
+    #[test]
+    fn lines_are_the_nodes_that_are_named_in_front() {
+        let mut labels = Labels {
+            by_name: HashMap::from([("n1", NodeId(0)), ("n2", NodeId(1))]),
+            ends: HashMap::new(),
+            last: String::new(),
+        };
+        let mut errors = Labelled::new(Stream::Err);
+        let long = vec![b'x'; 2 * LONGEST];
+        let mut said = Vec::new();
+        for data in [
+            b"n1: a\nn2".as_slice(),
+            b": b\npdsh@here: n2: ssh exited with exit code 3\nn1: ",
+            &long,
+            b"\nn3: c\nn2: d",
+            b"",
+        ] {
+            said.extend(errors.push(data, &mut labels));
+        }
+        let mut all = [Vec::new(), Vec::new()];
+        for (node, data) in said {
+            all[node.index()].extend_from_slice(&data);
+        }
+        assert_eq!(all[0], [b"a\n".as_slice(), &long, b"\n"].concat());
+        assert_eq!(all[1], b"b\nd");
+        assert_eq!(labels.ends[&NodeId(1)], Outcome::Exited { status: 3 });
+        assert_eq!(labels.last, "n3: c");
+    }
 
     #[test]
     fn pdshs_own_words_are_outcomes() {

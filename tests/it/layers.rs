@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology ini yaml";
+const CORE: &str =
+    "event answer plan nodeset gather gateway haproxy service topology ini yaml placeholder lines";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it. A module inside another may have a row of
@@ -16,11 +17,13 @@ const TABLE: &[(&str, &str)] = &[
     ("nodeset", ""),
     ("gather", "event plan nodeset"),
     ("haproxy", "event plan nodeset"),
-    ("service", "event plan nodeset yaml"),
+    ("service", "event plan nodeset yaml placeholder"),
     ("gateway", "event plan nodeset"),
     ("topology", "plan nodeset ini"),
     ("ini", ""),
     ("yaml", ""),
+    ("placeholder", ""),
+    ("lines", "event"),
     // 2. faces
     ("transport", "core prompt"),
     ("groups", "core"),

@@ -18,15 +18,15 @@ use super::Reporter;
 use super::answers;
 use super::classic::Classic;
 use super::spill::TempFile;
-use super::text::{Line, LineEnd};
 use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
+use crate::lines::{Line, LineEnd, Streams};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 use columns::Columns;
 pub use look::{Fold, Form, Gateways, Look, Reasons};
 use progress::Progress;
-use streams::{Cleaner, Splitters};
+use streams::{Cleaner, without_return};
 
 /// Shows a run as `clush` does.
 pub struct Clush<'a, W, E> {
@@ -35,7 +35,7 @@ pub struct Clush<'a, W, E> {
     out: Classic<W>,
     err: Classic<E>,
     /// Lines in the making.
-    lines: Splitters,
+    lines: Streams,
     /// Outputs that go to `said` as they are.
     cleaner: Cleaner,
     said: Gather,
@@ -71,7 +71,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                 color: look.color,
                 escape: look.escape_err,
             },
-            lines: Splitters::default(),
+            lines: Streams::default(),
             cleaner: Cleaner::default(),
             said: Gather::new(DEFAULT_BUDGET, Box::new(TempFile::new(scratch.to_owned()))),
             columns: Columns::new(names.len()),
@@ -165,9 +165,10 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             columns,
             ..
         } = self;
-        lines.take(node, stream, data, |line, first| {
+        lines.take(node, stream, data, |line| {
+            let line = without_return(line);
             if shown {
-                let label = label.as_deref().filter(|_| first);
+                let label = label.as_deref().filter(|_| line.first);
                 match shown_as {
                     Stream::Out => out.said(label, shown_as, line)?,
                     Stream::Err => {
@@ -184,7 +185,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                     said.push(node.0, b"\n")?;
                 }
             }
-            Ok(())
+            Ok::<(), io::Error>(())
         })?;
         if look.form == Form::Columns {
             self.show_columns()?;
@@ -212,6 +213,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             };
             let line = Line {
                 text: &text,
+                first: true,
                 end: LineEnd::Newline,
             };
             self.out.said(label.as_deref(), Stream::Out, line)?;

@@ -5,53 +5,16 @@ use std::io;
 
 use memchr::memchr;
 
-use crate::event::{NodeId, Stream};
+use crate::event::NodeId;
 use crate::gather::Gather;
-use crate::report::text::{Line, LineEnd, LineSplitter};
+use crate::lines::{Line, LineEnd};
 
-/// Makes lines out of the streams of many nodes.
-#[derive(Debug, Default)]
-pub(super) struct Splitters(HashMap<(NodeId, Stream), Partial>);
-
-/// A stream that may be in the middle of a line.
-#[derive(Debug, Default)]
-struct Partial {
-    splitter: LineSplitter,
-    inside: bool,
-}
-
-impl Splitters {
-    /// Takes bytes, `None` for the end of the stream, and gives lines. The second argument of `give` is false for the
-    /// later pieces of a very long line.
-    pub(super) fn take(
-        &mut self,
-        node: NodeId,
-        stream: Stream,
-        data: Option<&[u8]>,
-        mut give: impl FnMut(Line<'_>, bool) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let each = |inside: &mut bool, mut line: Line<'_>| {
-            if line.end == LineEnd::Newline {
-                line.text = line.text.strip_suffix(b"\r").unwrap_or(line.text);
-            }
-            let first = !std::mem::replace(inside, line.end == LineEnd::More);
-            give(line, first)
-        };
-        let mut each = each;
-        match data {
-            Some(data) => {
-                let Partial { splitter, inside } = self.0.entry((node, stream)).or_default();
-                splitter.push(data, |line| each(inside, line))
-            }
-            None => match self.0.remove(&(node, stream)) {
-                Some(Partial {
-                    mut splitter,
-                    mut inside,
-                }) => splitter.finish(|line| each(&mut inside, line)),
-                None => Ok(()),
-            },
-        }
+/// A line without the carriage return before its newline.
+pub(super) fn without_return(mut line: Line<'_>) -> Line<'_> {
+    if line.end == LineEnd::Newline {
+        line.text = line.text.strip_suffix(b"\r").unwrap_or(line.text);
     }
+    line
 }
 
 /// Gathers whole streams without looking for their lines.
@@ -122,6 +85,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Stream;
+    use crate::lines::Streams;
 
     const NODE: NodeId = NodeId(0);
 
@@ -135,16 +100,16 @@ mod tests {
     }
 
     fn split(chunks: &[&[u8]]) -> Vec<u8> {
-        let mut splitters = Splitters::default();
+        let mut streams = Streams::default();
         let mut all = Vec::new();
         let ends = [None];
         for data in chunks.iter().copied().map(Some).chain(ends) {
-            let give = |line: Line<'_>, _| {
-                all.extend_from_slice(line.text);
+            let give = |line: Line<'_>| {
+                all.extend_from_slice(without_return(line).text);
                 all.push(b'\n');
-                Ok(())
+                Ok::<(), io::Error>(())
             };
-            splitters.take(NODE, Stream::Out, data, give).unwrap();
+            streams.take(NODE, Stream::Out, data, give).unwrap();
         }
         all
     }

@@ -4,7 +4,11 @@
 //! that length, each labelled and with a newline of srun's (srun 22.05). The first and the last line of a task are those
 //! of our wrapper: they say on which node it is and how it ended.
 
+use std::convert::Infallible;
+
 use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::lines::LineSplitter;
 
 /// The length of a piece that srun cuts from a longer line.
 const PIECE: usize = 1024;
@@ -27,8 +31,7 @@ pub(super) enum Said {
 pub(super) struct Labels {
     /// The word that only our wrapper knows.
     mark: String,
-    /// What has come of a line that is not whole yet.
-    partial: BytesMut,
+    lines: LineSplitter,
     tasks: Vec<Task>,
 }
 
@@ -51,26 +54,19 @@ impl Labels {
     pub(super) fn new(mark: &str, tasks: usize) -> Self {
         Self {
             mark: mark.to_owned(),
-            partial: BytesMut::new(),
+            lines: LineSplitter::default(),
             tasks: vec![Task::default(); tasks],
         }
     }
 
     /// Takes what was read.
     pub(super) fn push(&mut self, data: &[u8], said: &mut Vec<Said>) {
-        let mut rest = data;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at(end);
-            rest = &after[1..];
-            if self.partial.is_empty() {
-                self.line(line, said);
-            } else {
-                self.partial.extend_from_slice(line);
-                let line = self.partial.split();
-                self.line(&line, said);
-            }
-        }
-        self.partial.extend_from_slice(rest);
+        let mut lines = std::mem::take(&mut self.lines);
+        let Ok(()) = lines.push(data, |line| {
+            self.line(line.text, said);
+            Ok::<(), Infallible>(())
+        });
+        self.lines = lines;
     }
 
     /// srun is silent: the lines that have come are whole. The wrapper writes its newline together with its mark.
@@ -93,10 +89,11 @@ impl Labels {
 
     /// The stream has ended.
     pub(super) fn finish(&mut self, said: &mut Vec<Said>) {
-        if !self.partial.is_empty() {
-            let line = self.partial.split();
-            self.line(&line, said);
-        }
+        let mut lines = std::mem::take(&mut self.lines);
+        let Ok(()) = lines.finish(|line| {
+            self.line(line.text, said);
+            Ok::<(), Infallible>(())
+        });
         self.pause(said);
     }
 

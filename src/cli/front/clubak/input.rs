@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::options::Options;
 use crate::gather::Gather;
 use crate::gather::tree::LineTree;
-use crate::report::text::{Line, LineEnd, LineSplitter};
+use crate::lines::{Line, LineEnd, LineSplitter};
 
 /// What is kept of the nodes' outputs.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use super::options::Copying;
 use super::session::{End, Ended, Session};
 use crate::config::clush::Verbosity;
 use crate::exec::pool::SessionPool;
+use crate::placeholder::LOCAL;
 use crate::transport::Command;
-use crate::transport::placeholder::Template;
 use crate::work::copy::{self, Keep, Pack, Upload};
 use crate::work::fetch::{self, Download};
 use crate::work::run::Run;
@@ -74,7 +74,9 @@ fn copy(
             Copying::Push => copy::here(&[source.into()], dest, keep),
             Copying::Pull => fetch::here(&[source.to_owned()], Path::new(dest), keep),
         };
-        Template::parse(&line).map_err(|error| Failure::Named(error.to_string()))?;
+        LOCAL
+            .parse(&line)
+            .map_err(|error| Failure::Named(error.to_string()))?;
         let command = Command {
             line,
             ..Command::default()

@@ -21,6 +21,7 @@ use crate::event::{Ending, ErrorCode, Meter, NodeId, Outcome, Summary};
 use crate::exec::pool::SessionPool;
 use crate::exec::{Means, Requests, dispatch};
 use crate::nodeset::{self, NodeSet, Style};
+use crate::placeholder::LOCAL;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::clush::{Clush, Form, Gateways, Look, Reasons};
 use crate::report::files::Files;
@@ -28,7 +29,6 @@ use crate::terminal::enter::Enter;
 use crate::topology::Topology;
 use crate::transport::Command;
 use crate::transport::input::Input;
-use crate::transport::placeholder::Template;
 use crate::work::Work;
 use crate::work::run::Run;
 
@@ -122,7 +122,9 @@ impl Session<'_> {
     /// Runs a command on all nodes and shows what comes of it.
     pub(super) fn run(&mut self, command: &str) -> Result<End, Failure> {
         if self.worker.has_placeholders || self.topology.is_some() && !self.is_remote() {
-            Template::parse(command).map_err(|error| Failure::Named(error.to_string()))?;
+            LOCAL
+                .parse(command)
+                .map_err(|error| Failure::Named(error.to_string()))?;
         }
         if self.verbosity == Verbosity::Debug {
             let (connect, command_limit) = (self.limits.connect, self.limits.command);
