@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::exit::Statuses;
 use super::flags::{Care, Reach, Show, Targets};
 use super::groups::folders;
-use super::targets;
+use super::resolve::nodes;
 use super::tree::{self, Spoken, Wording};
 use crate::config::{Color, Config, Environment, Limit, Output, Worker};
 use crate::groups::Defaults;
@@ -48,6 +48,8 @@ pub struct Context<'a> {
     pub care: Care,
     /// What the verb copies, for the progress.
     pub transfer: Option<Transfer>,
+    /// The words that select servers, as they were typed.
+    select: Vec<String>,
     config: Option<Config>,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Context<'a> {
             show,
             care,
             transfer: None,
+            select: Vec::new(),
             config: None,
         }
     }
@@ -173,15 +176,18 @@ impl<'a> Context<'a> {
     /// # Errors
     /// A node set that cannot be read, an unknown group, an empty result.
     pub fn nodes(&mut self) -> Result<NodeSet, CliError> {
-        let default = self.config()?.values.nodes.clone();
-        targets::nodes(&self.targets, default.as_deref(), &self.environment)
+        let values = self.config()?.values.clone();
+        let (called, console) = (self.called, &mut *self.console);
+        let mut tell = |text| console.complain(format_args!("{called}: {text}"));
+        nodes::nodes(&self.targets, &values, &self.environment, &mut tell)
     }
 
     /// The servers that a verb's words mean.
     ///
     /// # Errors
     /// A word that could mean no server.
-    pub fn selectors(&self, words: &[String]) -> Result<Vec<Selector>, CliError> {
+    pub fn selectors(&mut self, words: &[String]) -> Result<Vec<Selector>, CliError> {
+        self.select = words.to_vec();
         words
             .iter()
             .map(|word| Selector::parse(word).map_err(|error| CliError::usage(error.to_string())))
@@ -195,7 +201,7 @@ impl<'a> Context<'a> {
     pub fn sockets(&mut self) -> Result<Sockets, CliError> {
         let asked = self.reach.socket.clone();
         let values = self.config()?.values.clone();
-        let groups = targets::groups(&self.environment);
+        let groups = nodes::groups(&self.environment);
         super::haproxy::sockets::sockets(&asked, &values, &groups)
     }
 
@@ -205,12 +211,12 @@ impl<'a> Context<'a> {
     /// Whatever the user got wrong; nothing has been contacted then.
     pub fn fleet(&mut self) -> Result<Fleet, CliError> {
         let nodes = self.nodes()?;
-        if let Some(word) = targets::shrunken_glob(&self.targets) {
+        if let Some(word) = nodes::left_over(&self.targets, &self.select) {
             self.console.complain(format_args!(
-                "{}: warning: `{word}` is also a file here; if the shell made it of a pattern, quote the pattern: \
-                 -w 'lb[1-2]' (a node really called so: -w '{}')",
+                "{}: warning: {}; {}",
                 self.called,
-                targets::bracketed(&word)
+                word.message(),
+                word.hint()
             ));
         }
         let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
@@ -242,14 +248,12 @@ impl<'a> Context<'a> {
     /// # Errors
     /// Exit code 4, unless `--yes`.
     pub fn refuse_shrunken_glob(&self) -> Result<(), CliError> {
-        match targets::shrunken_glob(&self.targets) {
+        match nodes::left_over(&self.targets, &self.select) {
             Some(word) if !self.care.yes => Err(CliError::refused(format!(
-                "`{word}` is also a file here, so an unquoted pattern may have shrunk to it; nothing was changed"
+                "{}; nothing was changed",
+                word.message()
             ))
-            .hint(format!(
-                "quote the pattern, or write -w '{}' if it is meant, or add --yes",
-                targets::bracketed(&word)
-            ))),
+            .hint(format!("{}, or add --yes", word.hint()))),
             _ => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Environment;
 use crate::groups::{Resolver, Settings, search_path};
-use crate::nodeset::{GroupError, Groups, Upcall};
+use crate::nodeset::{EvalError, GroupError, Groups, Upcall};
 
 /// The folders of ClusterShell's configuration, for this user and this program.
 pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
@@ -12,6 +12,25 @@ pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
     let bin = program.parent().filter(|folder| folder.ends_with("bin"));
     let prefix = bin.and_then(Path::parent);
     search_path(|name| environment.get(name).map(Into::into), prefix)
+}
+
+/// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.
+pub(super) fn resolver(environment: &Environment) -> Resolver {
+    Resolver::new(Settings::search(&folders(environment)))
+}
+
+/// Why all nodes cannot be had, as ClusterShell's tools word it for `-a`.
+pub(super) fn no_all(error: &EvalError) -> String {
+    match error {
+        EvalError::Group(GroupError::UnknownSource(source)) => {
+            format!("External error: Group source error (GroupResolverSourceError: {source})")
+        }
+        EvalError::Group(_)
+        | EvalError::Parse(_)
+        | EvalError::Map { .. }
+        | EvalError::Cycle(_)
+        | EvalError::TooMany { .. } => error.to_string(),
+    }
 }
 
 /// The configured group sources, one of which may have been made the default by an option.

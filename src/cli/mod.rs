@@ -24,9 +24,9 @@ mod outputs;
 mod printf;
 mod quote;
 mod reach;
+mod resolve;
 mod rollout;
 mod state;
-mod targets;
 mod tree;
 pub mod verb;
 

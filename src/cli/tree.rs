@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::error::CliError;
-use super::targets;
+use super::groups::resolver;
 use crate::config::Environment;
 use crate::gateway::Reach;
 use crate::topology::{Topology, TopologyError};
@@ -33,7 +33,7 @@ pub(super) fn read(file: &Path, environment: &Environment) -> Result<Topology, T
     let Ok(text) = std::fs::read(file) else {
         return Err(TopologyError::File(name.into_owned()));
     };
-    let groups = targets::resolver(environment);
+    let groups = resolver(environment);
     Topology::read(&name, &String::from_utf8_lossy(&text), &host(), &groups)
 }
 

@@ -54,6 +54,8 @@ macro_rules! values {
 values! {
     /// The nodes when the command line names none.
     nodes: String, "HASH_NODES", text;
+    /// More nodes than this are refused.
+    max_nodes: NonZeroUsize, "HASH_MAX_NODES", number;
     /// At most so many nodes at work at one time.
     fanout: NonZeroUsize, "HASH_FANOUT", number;
     /// `text`, `json` or `jsonl`.
@@ -95,6 +97,7 @@ impl Values {
     #[must_use]
     pub fn built_in() -> Self {
         Self {
+            max_nodes: NonZeroUsize::new(1_000_000),
             fanout: NonZeroUsize::new(64),
             output: Some(Output::Text),
             color: Some(Color::Auto),

@@ -4,12 +4,18 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::mask::Mask;
-use super::parse::{Expr, Operand, ParseError, parse};
+use super::parse::{Expr, Operand, ParseError, Product, parse};
 use super::span::Keep;
 use super::{Builder, NodeSet};
 
 /// Groups may name groups, but only so deep.
 const MAX_DEPTH: usize = 200;
+
+/// An operand may name so many groups.
+const MAX_GROUPS: u128 = 1_000_000;
+
+/// Wildcards are compared with so many names.
+const MAX_COMPARED: u128 = 10_000_000;
 
 /// Where groups come from. A source of `None` is the default source.
 ///
@@ -49,6 +55,32 @@ pub trait Groups {
     /// These questions will be asked one by one: a source may ask them all at once now.
     fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
         let _ = (source, upcall, subjects);
+    }
+}
+
+impl<G: Groups + ?Sized> Groups for &G {
+    fn map(&self, source: Option<&str>, group: &str) -> Result<String, GroupError> {
+        (**self).map(source, group)
+    }
+
+    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
+        (**self).all(source)
+    }
+
+    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
+        (**self).list(source)
+    }
+
+    fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError> {
+        (**self).reverse(source, node)
+    }
+
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        (**self).sources()
+    }
+
+    fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
+        (**self).prepare(source, upcall, subjects);
     }
 }
 
@@ -185,6 +217,15 @@ pub enum EvalError {
     },
     /// Groups that name each other, or too many levels of groups: the way from the first to the last.
     Cycle(Vec<String>),
+    /// Names that would have to be looked at one by one, and are too many for that.
+    TooMany {
+        /// How many there are.
+        count: u128,
+        /// How many there may be.
+        most: u128,
+        /// What they are for.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for EvalError {
@@ -202,6 +243,9 @@ impl fmt::Display for EvalError {
                 "Parse error: groups name each other: {}",
                 way.join(" -> ")
             ),
+            Self::TooMany { count, most, what } => {
+                write!(f, "{count} {what}, and at most {most} can be looked at")
+            }
         }
     }
 }
@@ -226,6 +270,62 @@ impl From<GroupError> for EvalError {
 /// When it names a group that cannot be resolved. An unknown group of a known source is empty.
 pub fn eval(expr: &Expr, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
     Evaluation::new(groups).expr(expr, None)
+}
+
+/// Nodes, and what of the expression they come from had no effect on them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// The nodes.
+    pub nodes: NodeSet,
+    /// The operands that were to leave nodes out and met none.
+    pub idle: Vec<String>,
+}
+
+/// Gives the value of an expression that says which nodes are targeted. As [`eval`], but wildcards behind `!` and `&`
+/// are compared with the nodes on their left, whether a group knows these or not.
+///
+/// # Errors
+/// As [`eval`].
+pub fn eval_targets(expr: &Expr, groups: &dyn Groups) -> Result<Targets, EvalError> {
+    let mut idle = Vec::new();
+    let mut evaluation = Evaluation::new(groups);
+    let nodes = evaluation.terms(expr, None, Side::Include(&mut idle))?;
+    Ok(Targets { nodes, idle })
+}
+
+/// Gives the value of an expression that says which of the targets are left out. As [`eval`], but wildcards are compared
+/// with the targets.
+///
+/// # Errors
+/// As [`eval`].
+pub fn eval_exclusion(
+    expr: &Expr,
+    groups: &dyn Groups,
+    targets: &NodeSet,
+) -> Result<Targets, EvalError> {
+    let mut evaluation = Evaluation::new(groups);
+    let mut idle = Vec::new();
+    if expr.terms.iter().any(|term| term.keep != Keep::UNION) {
+        let nodes = evaluation.terms(expr, None, Side::Exclude(targets))?;
+        if nodes.is_disjoint(targets) {
+            idle.push(expr.to_string());
+        }
+        return Ok(Targets { nodes, idle });
+    }
+    let mut united = Builder::new();
+    for term in &expr.terms {
+        let mut one = Builder::new();
+        evaluation.operand(&term.operand, None, Some(targets), &mut one)?;
+        let one = one.finish();
+        if one.is_disjoint(targets) {
+            idle.push(term.operand.to_string());
+        }
+        united.add_set(&one);
+    }
+    Ok(Targets {
+        nodes: united.finish(),
+        idle,
+    })
 }
 
 /// Gives the union of expressions that are separated by white space.
@@ -260,6 +360,70 @@ pub fn group_names(source: Option<&str>, groups: &dyn Groups) -> Result<NodeSet,
     Ok(groups.list(source)?.into_iter().collect())
 }
 
+/// What an expression is for, as far as that changes its value.
+enum Side<'a> {
+    /// Nothing that does.
+    None,
+    /// It says which nodes are targeted; collects what behind `!` meets none of them.
+    Include(&'a mut Vec<String>),
+    /// It says which of these are left out.
+    Exclude(&'a NodeSet),
+}
+
+impl<'a> Side<'a> {
+    const fn targets(&self) -> Option<&'a NodeSet> {
+        match self {
+            Self::None | Self::Include(_) => None,
+            Self::Exclude(targets) => Some(targets),
+        }
+    }
+}
+
+impl Product {
+    /// The names.
+    fn set(&self) -> NodeSet {
+        let mut names = Builder::new();
+        names.add_product(&self.pattern, &self.sets);
+        names.finish()
+    }
+}
+
+/// As it may be written.
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = |source: &Option<String>| {
+            let source = source.as_deref();
+            source.map_or_else(String::new, |source| format!("{source}:"))
+        };
+        match self {
+            Self::Nodes(product) | Self::Matching(product) => write!(f, "{}", product.set()),
+            Self::Group {
+                source: from,
+                names,
+            } => write!(f, "@{}{}", source(from), names.set()),
+            Self::All { source: from } => write!(f, "@{}*", source(from)),
+            Self::GroupNames { source } => write!(f, "@@{}", source.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// As it may be written.
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, term) in self.terms.iter().enumerate() {
+            let operator = match term.keep {
+                _ if place == 0 => "",
+                Keep::DIFFERENCE => "!",
+                Keep::INTERSECTION => "&",
+                Keep::SYMMETRIC_DIFFERENCE => "^",
+                _ => ",",
+            };
+            write!(f, "{operator}{}", term.operand)?;
+        }
+        Ok(())
+    }
+}
+
 /// A question to a source: the group, or all of it.
 type Question = (Option<String>, Option<String>);
 
@@ -287,13 +451,22 @@ impl<'a> Evaluation<'a> {
 
     /// Evaluates an expression in which groups without a source belong to `source`.
     fn expr(&mut self, expr: &Expr, source: Option<&str>) -> Result<NodeSet, EvalError> {
+        self.terms(expr, source, Side::None)
+    }
+
+    fn terms(
+        &mut self,
+        expr: &Expr,
+        source: Option<&str>,
+        mut side: Side<'_>,
+    ) -> Result<NodeSet, EvalError> {
         let mut value = NodeSet::new();
         // Unions are gathered, and made when another operator or the end comes.
         let mut united = Builder::new();
         let mut waiting = false;
         for term in &expr.terms {
             if term.keep == Keep::UNION {
-                self.operand(&term.operand, source, &mut united)?;
+                self.operand(&term.operand, source, side.targets(), &mut united)?;
                 waiting = true;
                 continue;
             }
@@ -301,8 +474,19 @@ impl<'a> Evaluation<'a> {
                 value.union(&std::mem::take(&mut united).finish());
             }
             let mut other = Builder::new();
-            self.operand(&term.operand, source, &mut other)?;
-            value.combine(&other.finish(), term.keep);
+            let compared = match &side {
+                Side::Include(_) if term.keep != Keep::SYMMETRIC_DIFFERENCE => Some(&value),
+                Side::None | Side::Include(_) | Side::Exclude(_) => side.targets(),
+            };
+            self.operand(&term.operand, source, compared, &mut other)?;
+            let other = other.finish();
+            if let Side::Include(idle) = &mut side
+                && term.keep == Keep::DIFFERENCE
+                && other.is_disjoint(&value)
+            {
+                idle.push(term.operand.to_string());
+            }
+            value.combine(&other, term.keep);
         }
         if waiting {
             let united = united.finish();
@@ -314,25 +498,43 @@ impl<'a> Evaluation<'a> {
         Ok(value)
     }
 
+    /// Adds the value of an operand. Wildcards are compared with the given nodes, else with all of the default source.
     fn operand(
         &mut self,
         operand: &Operand,
         here: Option<&str>,
+        compared: Option<&NodeSet>,
         into: &mut Builder,
     ) -> Result<(), EvalError> {
+        let bounded = |set: &NodeSet, most, what| match set.count() {
+            count if count > most => Err(EvalError::TooMany { count, most, what }),
+            _ => Ok(()),
+        };
         match operand {
             Operand::Nodes(product) => into.add_product(&product.pattern, &product.sets),
             Operand::Matching(product) => {
                 let mask = Mask::of(product);
-                let all = self.all(None)?;
-                for name in all.iter().filter(|name| mask.matches(name)) {
+                let all;
+                let compared = match compared {
+                    Some(nodes) => nodes,
+                    None => {
+                        all = self.all(None)?;
+                        &all
+                    }
+                };
+                bounded(
+                    compared,
+                    MAX_COMPARED,
+                    "nodes are to be compared with a pattern",
+                )?;
+                for name in compared.iter().filter(|name| mask.matches(name)) {
                     into.add(&name);
                 }
             }
             Operand::Group { source, names } => {
-                let mut groups = Builder::new();
-                groups.add_product(&names.pattern, &names.sets);
-                let groups: Vec<String> = groups.finish().iter().collect();
+                let groups = names.set();
+                bounded(&groups, MAX_GROUPS, "groups are named")?;
+                let groups: Vec<String> = groups.iter().collect();
                 into.add_set(&self.groups(source.as_deref().or(here), &groups)?);
             }
             Operand::All { source } => into.add_set(&self.all(source.as_deref().or(here))?),

@@ -165,6 +165,24 @@ impl Level {
         }
     }
 
+    /// Whether some tuple is in both sets, which have the same dimensions.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Last(left), Self::Last(right)) => left.meets(right),
+            (Self::More(left), Self::More(right)) => {
+                let (few, many) = if left.len() <= right.len() {
+                    (left, right)
+                } else {
+                    (right, left)
+                };
+                few.iter().any(|span| {
+                    span::overlapping(many, span).any(|other| span.tail.meets(&other.tail))
+                })
+            }
+            (Self::Last(_), Self::More(_)) | (Self::More(_), Self::Last(_)) => false,
+        }
+    }
+
     /// One of the four operations with a set of the same dimensions.
     pub(super) fn combine(&self, other: &Self, keep: Keep) -> Self {
         match (self, other) {

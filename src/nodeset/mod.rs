@@ -25,7 +25,8 @@ use std::sync::OnceLock;
 
 pub use builder::Builder;
 pub use eval::{
-    EvalError, GroupError, Groups, NoGroups, Upcall, eval, eval_words, group_names, group_nodes,
+    EvalError, GroupError, Groups, NoGroups, Targets, Upcall, eval, eval_exclusion, eval_targets,
+    eval_words, group_names, group_nodes,
 };
 pub use fold::Autostep;
 pub use iter::Names;
@@ -105,6 +106,13 @@ impl Body {
         one.into_iter().chain(many.iter().map(AsRef::as_ref))
     }
 
+    fn meets(&self, other: &Self) -> bool {
+        match (&self.level, &other.level) {
+            (Some(left), Some(right)) => left.meets(right),
+            _ => true,
+        }
+    }
+
     fn combine(&self, other: &Self, keep: Keep) -> Option<Self> {
         let body = match (&self.level, &other.level) {
             (Some(left), Some(right)) => Self::new(Some(left.combine(right, keep))),
@@ -178,6 +186,21 @@ impl NodeSet {
         let mut missing = other.clone();
         missing.difference(self);
         missing.is_empty()
+    }
+
+    /// Whether no node is in both sets. Costs a look-up for each range of the smaller one, and no copy.
+    #[must_use]
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        let (few, many) = if self.bodies.len() <= other.bodies.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        !few.bodies.iter().any(|(pattern, body)| {
+            many.bodies
+                .get(pattern)
+                .is_some_and(|theirs| body.meets(theirs))
+        })
     }
 
     /// Adds one node by its plain name. To add many, use a [`Builder`].

@@ -246,6 +246,18 @@ impl RangeSet {
         }
     }
 
+    /// Whether some index is in both; looks the spans of one up in the other.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let (few, many) = if self.spans.len() <= other.spans.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        few.spans
+            .iter()
+            .any(|span| span::overlapping(&many.spans, span).next().is_some())
+    }
+
     /// Adds what the other has.
     pub fn union(&mut self, other: &Self) {
         *self = self.combine(other, Keep::UNION);

@@ -127,3 +127,15 @@ pub(super) fn find<T>(spans: &[Span<T>], index: Index) -> Option<&Span<T>> {
     let after = spans.partition_point(|span| span.last < index);
     spans.get(after).filter(|span| span.first <= index)
 }
+
+/// The spans that have an index in common with another span.
+pub(super) fn overlapping<'a, T, U>(
+    spans: &'a [Span<T>],
+    with: &Span<U>,
+) -> impl Iterator<Item = &'a Span<T>> + use<'a, T, U> {
+    let last = with.last;
+    let from = spans.partition_point(|span| span.last < with.first);
+    spans[from..]
+        .iter()
+        .take_while(move |span| span.first <= last)
+}

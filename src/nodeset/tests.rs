@@ -244,7 +244,91 @@ fn many() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(name(), 0..40)
 }
 
+/// A default source whose nodes are `web1` and `web2`, all in the group `web`.
+struct Web;
+
+impl Groups for Web {
+    fn map(&self, _: Option<&str>, group: &str) -> Result<String, GroupError> {
+        Ok(if group == "web" { "web[1-2]" } else { "" }.to_owned())
+    }
+    fn all(&self, _: Option<&str>) -> Result<Option<String>, GroupError> {
+        Ok(Some("web[1-2]".to_owned()))
+    }
+    fn list(&self, _: Option<&str>) -> Result<Vec<String>, GroupError> {
+        Ok(vec!["web".to_owned()])
+    }
+    fn reverse(&self, _: Option<&str>, _: &str) -> Result<Option<Vec<String>>, GroupError> {
+        Ok(None)
+    }
+    fn sources(&self) -> Result<Vec<String>, GroupError> {
+        Ok(vec!["one".to_owned()])
+    }
+}
+
+#[test]
+fn patterns_that_leave_out_look_at_the_targets() {
+    let targets = |text| {
+        let found = eval_targets(&parse(text).unwrap(), &Web).unwrap();
+        (found.nodes.to_string(), found.idle.join(" "))
+    };
+    let left = |nodes: &str, idle: &str| (nodes.to_owned(), idle.to_owned());
+    assert_eq!(targets("web1,new7!new*"), left("web1", ""));
+    assert_eq!(targets("web1,new7&new*"), left("new7", ""));
+    assert_eq!(targets("w*,new7"), left("new7,web[1-2]", ""));
+    assert_eq!(
+        targets("web1!new*!db[1-2]!@one:web!@none"),
+        left("", "new* db[1-2] @none")
+    );
+    // ClusterShell compares with all nodes of the default source.
+    let expr = parse("web1,new7!new*").unwrap();
+    assert_eq!(eval(&expr, &Web).unwrap().to_string(), "new7,web1");
+
+    let excluded = |text| {
+        let found = eval_exclusion(&parse(text).unwrap(), &Web, &set("web[1-3],new7")).unwrap();
+        (found.nodes.to_string(), found.idle.join(" "))
+    };
+    assert_eq!(excluded("new*"), left("new7", ""));
+    assert_eq!(excluded("w*!web1"), left("web[2-3]", ""));
+    assert_eq!(
+        excluded("web[3-9],web9,db*,@none,@*"),
+        left("web[1-9]", "web9 db* @none")
+    );
+    assert_eq!(excluded("db1!web1"), left("db1", "db1!web1"));
+}
+
+#[test]
+fn names_that_are_looked_at_one_by_one_are_counted_first() {
+    for text in ["@g[1-999999999]", "@one:g[1-2000]h[1-2000]"] {
+        let error = eval(&parse(text).unwrap(), &Web).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                EvalError::TooMany {
+                    most: 1_000_000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    let many = set("a[1-1000]b[1-1000]c[1-1000]d[1-1000]");
+    let error = eval_exclusion(&parse("a*").unwrap(), &NoGroups, &many).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "1000000000000 nodes are to be compared with a pattern, and at most 10000000 can be looked at"
+    );
+}
+
 proptest! {
+    #[test]
+    fn disjoint_sets_have_no_node_in_common(a in many(), b in many(), few in 0usize..4) {
+        let (a, b) = (a.iter().take(few).collect::<NodeSet>(), b.iter().collect::<NodeSet>());
+        let mut common = a.clone();
+        common.intersection(&b);
+        prop_assert_eq!(a.is_disjoint(&b), common.is_empty());
+        prop_assert_eq!(b.is_disjoint(&a), common.is_empty());
+    }
+
     #[test]
     fn folding_and_parsing_is_the_identity(names in many()) {
         let original: NodeSet = names.iter().collect();

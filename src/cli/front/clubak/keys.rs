@@ -121,6 +121,7 @@ impl<'a> Keys<'a> {
 fn is_no_set(error: &EvalError) -> bool {
     match error {
         EvalError::Parse(_) | EvalError::Map { .. } | EvalError::Cycle(_) => true,
+        EvalError::TooMany { .. } => false,
         EvalError::Group(error) => matches!(error, GroupError::IllegalCharacter(_)),
     }
 }

@@ -9,7 +9,7 @@ use rustix::stdio::stdin;
 use rustix::termios::tcgetpgrp;
 
 use super::failure::Failure;
-use super::nodes::{self, Reader};
+use super::nodes;
 use super::options::Options;
 use super::session::Session;
 use super::tree;
@@ -18,11 +18,12 @@ use crate::cli::axes::{axes, default_axes};
 use crate::cli::console::Console;
 use crate::cli::context::Engine;
 use crate::cli::groups::{Sources, folders};
+use crate::cli::resolve::nodes::bounded;
 use crate::config::clush::{ClushConf, Verbosity};
 use crate::config::{Color, Environment};
 use crate::event::Meter;
 use crate::groups::Defaults;
-use crate::nodeset::{NodeSet, Style};
+use crate::nodeset::Style;
 use crate::prompt::{Echo, Floor, Prompter};
 use crate::report::classic::Classic;
 use crate::terminal::ask::Person;
@@ -67,11 +68,12 @@ pub(super) fn prepare<'a>(
             console.complain(line);
         }
     };
-    let reader = Reader {
-        groups: &sources,
-        warn: &mut warn,
-    };
-    let (mut nodes, style) = resolve_nodes(reader, &options, &defaults)?;
+    let mut nodes = nodes::target(&options, &sources, &mut warn)?;
+    let style = style(&options, &defaults)?;
+    if nodes.is_empty() {
+        return Err(Failure::Usage("No node to run on.".to_owned()));
+    }
+    bounded(&nodes, &environment)?;
     if let Some(picked) = options
         .pick
         .map(|count| nodes::pick(&nodes, count))
@@ -222,25 +224,16 @@ fn color(
     })
 }
 
-/// The nodes to run on, and how sets are shown.
-fn resolve_nodes(
-    mut reader: Reader<'_>,
-    options: &Options,
-    defaults: &Defaults,
-) -> Result<(NodeSet, Style), Failure> {
-    let nodes = reader.target(options)?;
+/// How sets are shown.
+fn style(options: &Options, defaults: &Defaults) -> Result<Style, Failure> {
     let axes = match &options.axis {
         Some(text) => axes(text).map_err(Failure::Named)?,
         None => default_axes(defaults),
     };
-    if nodes.is_empty() {
-        return Err(Failure::Usage("No node to run on.".to_owned()));
-    }
-    let style = Style {
+    Ok(Style {
         axes,
         ..Style::default()
-    };
-    Ok((nodes, style))
+    })
 }
 
 /// Sets the limit of open files as `fd_max` says; how many there may be now.

@@ -26,7 +26,7 @@ impl World<'_> {
         match self.eval(text) {
             Ok(nodes) => Some(nodes),
             Err(EvalError::Group(_) | EvalError::Map { .. }) => Some(NodeSet::new()),
-            Err(EvalError::Parse(_) | EvalError::Cycle(_)) => None,
+            Err(EvalError::Parse(_) | EvalError::Cycle(_) | EvalError::TooMany { .. }) => None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::sets::{self, Last, WithLast};
 use crate::cli::context::{Context, Fleet};
 use crate::cli::error::CliError;
 use crate::cli::interactive::{self, Current, Line, Script, Words, run_here};
-use crate::cli::targets;
+use crate::cli::resolve::nodes;
 use crate::config::parse_limit;
 use crate::event::{Ending, Summary};
 use crate::exec::pool::SessionPool;
@@ -85,7 +85,7 @@ impl<'c, 'a> Session<'c, 'a> {
         let input = Self::input(context, &current)?;
         let mut session = Session {
             pool: SessionPool::new(Context::spare_sessions(&plan)),
-            groups: Box::new(targets::groups(&context.environment)),
+            groups: Box::new(nodes::groups(&context.environment)),
             form: match look.form {
                 Form::Lines => Form::Gathered,
                 form @ (Form::Gathered | Form::Blocks | Form::Json | Form::Jsonl) => form,
@@ -114,7 +114,7 @@ impl<'c, 'a> Session<'c, 'a> {
         }
         let environment = &context.environment;
         let words = Words::new(
-            Box::new(targets::groups(environment)),
+            Box::new(nodes::groups(environment)),
             current.clone(),
             environment,
             (OWN, sets::NAMES),
@@ -256,7 +256,7 @@ impl<'c, 'a> Session<'c, 'a> {
             groups: &*self.groups,
             last: &self.last,
         };
-        targets::eval(&Last::as_groups(text), &groups)
+        nodes::eval(&Last::as_groups(text), &groups)
     }
 
     /// Other nodes from now on. Connections to those that were left stay open: they may come back.
