@@ -19,6 +19,7 @@ mod regroup;
 mod render;
 mod slice;
 mod span;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -6,6 +6,7 @@ use super::index::{Index, MAX_DIGITS};
 use super::pattern::{self, MAX_DIMENSIONS};
 use super::range::{RangeError, RangeErrorKind, RangeSet};
 use super::span::Keep;
+use super::steps;
 
 /// A node set expression: operands joined by operators, from left to right.
 #[derive(Debug, Clone, Default)]
@@ -115,9 +116,7 @@ impl std::error::Error for ParseError {}
 /// # Errors
 /// When the text is none.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut reader = Reader { text, at: 0 };
-    reader.skip_blanks();
-    reader.text = text.trim_end();
+    let mut reader = Reader::new(text);
     let mut terms = Vec::new();
     let mut keep = Keep::UNION;
     while reader.at < reader.text.len() {
@@ -160,13 +159,47 @@ struct OperandEnd {
     has_brackets: bool,
 }
 
+/// Where a bracket is that was looked for. Questions come from left to right, so that all of them together read the
+/// text once: a list of names without brackets asks where the next one is before each name.
+#[derive(Default)]
+struct Found(Option<usize>);
+
+impl Found {
+    /// The first such bracket from `from` on, else the end of the text.
+    fn next(&mut self, text: &str, bracket: char, from: usize) -> usize {
+        match self.0 {
+            Some(at) if at >= from => at,
+            Some(_) | None => {
+                let at = text[from..]
+                    .find(bracket)
+                    .map_or(text.len(), |at| from + at);
+                steps::count(at - from);
+                self.0 = Some(at);
+                at
+            }
+        }
+    }
+}
+
 /// A text and how far it has been read.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    open: Found,
+    close: Found,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        let text = text.trim_end();
+        Self {
+            text,
+            at: text.len() - text.trim_start().len(),
+            open: Found::default(),
+            close: Found::default(),
+        }
+    }
+
     fn skip_blanks(&mut self) {
         let rest = &self.text[self.at..];
         self.at += rest.len() - rest.trim_start().len();
@@ -186,47 +219,43 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds the end of the operand that begins here: an operator outside of brackets, or the end.
-    fn operand_end(&self) -> Result<OperandEnd, ParseError> {
-        let rest = &self.text[self.at..];
-        let fail = |kind, at: usize, part| Err(self.error(kind, self.at + at, part));
-        let find =
-            |from: usize, wanted: &[char]| rest[from..].find(wanted).map(|place| from + place);
-        let mut from = 0;
+    fn operand_end(&mut self) -> Result<OperandEnd, ParseError> {
+        let text = self.text;
+        let mut from = self.at;
         loop {
-            let operator = find(from, &[',', '!', '&', '^']).unwrap_or(rest.len());
-            let Some(open) = find(from, &['[']).filter(|&open| open < operator) else {
-                return match find(from, &[']']) {
-                    Some(stray) if stray < operator => {
-                        fail(ParseErrorKind::ClosingBracket, stray, &rest[..operator])
-                    }
-                    _ => Ok(OperandEnd {
-                        end: self.at + operator,
-                        has_brackets: from > 0,
-                    }),
-                };
-            };
-            let Some(close) = find(open, &[']']) else {
-                return fail(ParseErrorKind::MissingBracket, open, rest);
-            };
-            if find(from, &[']']).is_some_and(|stray| stray < open) {
-                return fail(ParseErrorKind::ClosingBracket, from, rest);
+            let operator = text[from..].find([',', '!', '&', '^']);
+            let operator = operator.map_or(text.len(), |at| from + at);
+            steps::count(operator - from);
+            let open = self.open.next(text, '[', from);
+            let close = self.close.next(text, ']', from);
+            if open >= operator {
+                if close < operator {
+                    let part = &text[self.at..operator];
+                    return Err(self.error(ParseErrorKind::ClosingBracket, close, part));
+                }
+                return Ok(OperandEnd {
+                    end: operator,
+                    has_brackets: from > self.at,
+                });
+            }
+            if self.close.next(text, ']', open) == text.len() {
+                let part = &text[self.at..];
+                return Err(self.error(ParseErrorKind::MissingBracket, open, part));
+            }
+            if close < open {
+                let part = &text[self.at..];
+                return Err(self.error(ParseErrorKind::ClosingBracket, from, part));
             }
             from = close + 1;
-            let behind = &rest[from..];
-            let next_open = behind.find('[').unwrap_or(behind.len());
-            if next_open < behind.len()
-                && behind[..next_open]
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit())
-            {
-                return fail(
-                    ParseErrorKind::ReopeningBracket,
-                    from + next_open,
-                    &behind[next_open..],
-                );
+            let behind = &text[from..];
+            let next_open = self.open.next(text, '[', from);
+            if next_open < text.len() && digits(behind) == next_open - from {
+                let part = &text[next_open..];
+                return Err(self.error(ParseErrorKind::ReopeningBracket, next_open, part));
             }
-            if let Some(stray) = behind.find(']').filter(|&stray| stray < next_open) {
-                return fail(ParseErrorKind::ClosingBracket, from + stray, behind);
+            let stray = self.close.next(text, ']', from);
+            if stray < next_open {
+                return Err(self.error(ParseErrorKind::ClosingBracket, stray, behind));
             }
         }
     }
@@ -429,6 +458,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_is_read_once() {
+        let steps = |count: usize, operand: &str| {
+            let text = vec![operand; count].join(",");
+            steps::of(|| parse(&text).map(|expr| assert_eq!(expr.terms.len(), count)))
+        };
+        for operand in ["node1", "n[1-2]x[3]", "@group", "n*"] {
+            let (few, many) = (steps(1000, operand), steps(10_000, operand));
+            assert!(few > 1000 && many < 12 * few, "{operand}: {few} {many}");
+        }
+        let mixed = |count: usize| {
+            let text = format!("n[1]{}", ",n1".repeat(count));
+            steps::of(|| parse(&text))
+        };
+        assert!(mixed(10_000) < 12 * mixed(1000));
     }
 
     #[test]
