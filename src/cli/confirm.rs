@@ -1,7 +1,8 @@
 //! A question before much is changed: whoever starts a run on many nodes types how many they are.
 
-use super::context::{Context, Fleet};
 use super::error::CliError;
+use super::resolve::{Job, reach};
+use super::runtime::Runtime;
 use crate::prompt::{Echo, Prompter};
 use crate::report::text::Count;
 
@@ -9,25 +10,22 @@ use crate::report::text::Count;
 ///
 /// # Errors
 /// Another answer than the number of nodes, none, or nobody to ask: exit code 4, and nothing was contacted.
-pub(super) fn confirm(
-    context: &mut Context<'_>,
-    fleet: &Fleet,
-    what: &str,
-) -> Result<(), CliError> {
-    let Some(limit) = context.config()?.values.confirm_above else {
+pub(super) fn confirm(job: &mut Job<'_>, what: &str) -> Result<(), CliError> {
+    let asked = job.asked;
+    let Some(limit) = asked.site.values()?.confirm_above else {
         return Ok(());
     };
-    let count = fleet.plan.nodes.len();
-    if count <= limit || context.care.yes {
+    let count = job.plan.nodes.len();
+    if count <= limit || asked.options.care.yes {
         return Ok(());
     }
-    let person = context.person()?;
+    let person = reach::person(asked.called, job.console)?;
     let question = format!(
         "{} ({}): {what}\nType the number of nodes to go on: ",
-        fleet.nodes,
+        job.nodes,
         Count(count, "node")
     );
-    let answer = fleet.engine.block_on(async |signals| {
+    let answer = Runtime::start()?.block_on(async |signals| {
         tokio::select! {
             biased;
             _ = signals.stops.recv() => None,

@@ -7,15 +7,12 @@ mod axes;
 mod color;
 mod confirm;
 pub mod console;
-pub mod context;
-mod course;
 pub mod error;
 mod exit;
-pub mod flags;
 pub mod front;
 pub mod getopt;
-mod groups;
 pub mod haproxy;
+mod input;
 mod interactive;
 mod journal;
 mod ledger;
@@ -23,11 +20,15 @@ mod order;
 mod outputs;
 mod printf;
 mod quote;
-mod reach;
-mod resolve;
+pub mod request;
+pub mod resolve;
 mod rollout;
+mod run;
+mod runtime;
+pub mod site;
 mod state;
-mod tree;
+mod takes;
+mod task;
 pub mod verb;
 
 use std::ffi::OsString;
@@ -46,10 +47,6 @@ pub struct FrontEnd {
     pub run: fn(called: &str, words: &[OsString], console: &mut Console) -> u8,
 }
 
-fn is_service(name: &str) -> bool {
-    matches!(name, "service" | "milkcheck")
-}
-
 /// Runs the program with the given arguments, the program's name first.
 #[must_use]
 pub fn main(argv: Vec<OsString>) -> ExitCode {
@@ -63,19 +60,6 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     let words = argv.get(1..).unwrap_or_default();
     let code = match front::by_name(&called) {
         Some(front_end) => (front_end.run)(&called, words, &mut console),
-        // `hash --lab service …` reaches the lab as every verb does.
-        None if words.first().is_some_and(|word| word == "--lab")
-            && words
-                .get(1)
-                .and_then(|word| word.to_str())
-                .is_some_and(is_service) =>
-        {
-            let lab = words[0].clone();
-            let words: Vec<OsString> = std::iter::once(lab)
-                .chain(words[2..].iter().cloned())
-                .collect();
-            front::milkcheck::run("service", &words, &mut console)
-        }
         None => match words.split_first() {
             Some((first, rest))
                 if first

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueHint};
 
-use super::context::Context;
 use super::error::CliError;
+use super::input::read;
 use super::quote::{command_line, quote};
 use crate::event::NodeId;
 use crate::placeholder::Template;
@@ -53,34 +53,18 @@ impl Order {
         }
     }
 
-    /// Only `run` has them.
-    pub(super) fn refuse(&self) -> Result<(), CliError> {
-        if *self == Self::default() {
-            Ok(())
-        } else {
-            Err(CliError::usage(
-                "--template, --script and --become go with a command only",
-            ))
-        }
-    }
-
-    /// Whether there is something to run without any words.
-    pub(super) fn is_enough(&self) -> bool {
-        self.script.is_some()
-    }
-
     /// What is run, with its script read.
     ///
     /// # Errors
     /// No command, a script that cannot be read, a template that makes no sense.
-    pub(super) fn job(&self, words: &[String], stdin: bool) -> Result<Job, CliError> {
+    pub(super) fn line(&self, words: &[String], stdin: bool) -> Result<CommandLine, CliError> {
         let script = match &self.script {
             Some(path) if path.as_os_str() == "-" && stdin => {
                 return Err(CliError::usage(
                     "--script - and --stdin would both read standard input",
                 ));
             }
-            Some(path) => Some((path.display().to_string(), Context::read(path)?)),
+            Some(path) => Some((path.display().to_string(), read(path)?)),
             None => None,
         };
         let text = match &script {
@@ -101,7 +85,7 @@ impl Order {
         } else {
             None
         };
-        Ok(Job {
+        Ok(CommandLine {
             text,
             template,
             script,
@@ -116,14 +100,14 @@ fn wrong(error: impl std::error::Error) -> CliError {
 
 /// What is run on each node.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct CommandLine {
     text: String,
     template: Option<Template<template::Value>>,
     script: Option<(String, Vec<u8>)>,
     user: Option<String>,
 }
 
-impl Job {
+impl CommandLine {
     /// Whether it is run as another user.
     pub(super) fn is_as_other(&self) -> bool {
         self.user.is_some()
@@ -191,7 +175,7 @@ impl Job {
     }
 }
 
-impl fmt::Display for Job {
+impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.told(&self.text))
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::error::CliError;
 use crate::config::parse_limit;
 use crate::event::Summary;
 use crate::exec::batch::Gate;
@@ -46,17 +45,6 @@ impl Rollout {
             max_fail: self.max_fail.or(other.max_fail),
             max_unreachable: self.max_unreachable.or(other.max_unreachable),
             retry: self.retry.or(other.retry),
-        }
-    }
-
-    /// Only `run` has a roll-out.
-    pub(super) fn refuse(&self) -> Result<(), CliError> {
-        if *self == Self::default() {
-            Ok(())
-        } else {
-            Err(CliError::usage(
-                "--batch, --gate, --max-fail, --max-unreachable and --retry go with a command only",
-            ))
         }
     }
 

@@ -64,8 +64,8 @@ values! {
     color: Color, "HASH_COLOR", choice;
     /// The user to log in as.
     user: String, "HASH_USER", text;
-    /// How nodes are reached: `native`, `ssh` or `exec`.
-    worker: Worker, "HASH_WORKER", choice;
+    /// How nodes are reached: a name of `-R`.
+    worker: String, "HASH_WORKER", text;
     /// A file that says which gateways lead to which nodes.
     topology: String, "HASH_TOPOLOGY", text;
     /// An ssh_config instead of the user's and the system's.
@@ -101,7 +101,7 @@ impl Values {
             fanout: NonZeroUsize::new(64),
             output: Some(Output::Text),
             color: Some(Color::Auto),
-            worker: Some(Worker::Native),
+            worker: Some("native".to_owned()),
             connect_timeout: Some(Limit(Duration::from_secs(10))),
             auth_timeout: Some(Limit(Duration::from_secs(30))),
             audit: Some(Audit::On),
@@ -222,21 +222,6 @@ choices! {
         Always,
         /// Never.
         Never,
-    }
-    /// How nodes are reached.
-    Worker {
-        /// SSH in this process.
-        Native,
-        /// The system's `ssh`.
-        Ssh,
-        /// A command here for each node.
-        Exec,
-        /// rsh, or what stands for it.
-        Rsh,
-        /// One pdsh for all nodes.
-        Pdsh,
-        /// One srun of Slurm's for all nodes.
-        Slurm,
     }
     /// Whether changes are written down.
     Audit {

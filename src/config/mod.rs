@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use environment::Environment;
 use file::KEYS;
-pub use file::{Audit, Color, Haproxy, Instance, Instances, Limit, Output, Values, Worker};
+pub use file::{Audit, Color, Haproxy, Instance, Instances, Limit, Output, Values};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

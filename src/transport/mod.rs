@@ -18,6 +18,7 @@ pub mod sim;
 pub mod slurm;
 pub mod ssh;
 mod stopping;
+pub mod ways;
 
 use std::fmt::Debug;
 use std::future::Future;

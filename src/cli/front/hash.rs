@@ -3,53 +3,18 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
 use crate::cli::console::Console;
-use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::flags::{Care, Reach, Show, Targets};
-use crate::cli::order::Order;
-use crate::cli::rollout::Rollout;
-use crate::cli::verb;
+use crate::cli::request::Options;
+use crate::cli::resolve::Asked;
+use crate::cli::site::Site;
+use crate::cli::task::Request;
+use crate::cli::verb::run::RunArgs;
+use crate::cli::verb::{self, VERBS, Verb, VerbArgs};
+use crate::cli::{run, takes};
 use crate::config::Environment;
-use crate::haproxy::command::Command;
-
-/// The command line of `hash`.
-#[derive(Debug, Parser)]
-#[command(
-    name = "hash",
-    version,
-    about = "Reach a fleet over SSH in parallel, show equal answers once, and change HAProxy's servers with proof",
-    override_usage = "hash [TARGETS] [OPTIONS] VERB [ARGS]\n       hash [TARGETS] [OPTIONS] -- COMMAND [ARG...]",
-    after_help = EXAMPLES,
-    disable_help_flag = true,
-    subcommand_value_name = "VERB",
-    subcommand_help_heading = "Verbs",
-    max_term_width = 110
-)]
-pub struct Cli {
-    #[command(flatten)]
-    targets: Targets,
-    #[command(flatten)]
-    reach: Reach,
-    #[command(flatten)]
-    show: Show,
-    #[command(flatten)]
-    care: Care,
-    #[command(flatten)]
-    order: Order,
-    #[command(flatten)]
-    rollout: Rollout,
-    /// Print this help
-    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
-    help: Option<bool>,
-    #[command(subcommand)]
-    verb: Option<Verb>,
-    /// A command for the nodes: one word is text for the remote shell, several are quoted one by one
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<String>,
-}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,147 +33,111 @@ Examples:
 
 In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  eval \"$(hapsh shell-init bash)\"  once.";
 
-/// The verbs.
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Show the states of HAProxy's servers; exit code 2 when one is not RUNNING/READY
-    Status(verb::status::StatusArgs),
-    /// Put servers into service, and wait until their checks pass
-    Enable(verb::change::EnableArgs),
-    /// Take servers out of service, and prove it
-    Disable(verb::change::DisableArgs),
-    /// Let servers have no new clients
-    Drain(verb::change::DrainArgs),
-    /// Give servers another weight
-    Weight(verb::change::WeightArgs),
-    /// Show HAProxy's process
-    Info(verb::question::QuestionArgs),
-    /// Show HAProxy's counters as CSV
-    Stat(verb::question::QuestionArgs),
-    /// Show HAProxy's sessions
-    Sess(verb::question::QuestionArgs),
-    /// Send one line to the Runtime API
-    Raw(verb::question::RawArgs),
-    /// Run a command on the nodes (short: hash … -- COMMAND)
-    Run(verb::run::RunArgs),
-    /// Copy local files and folders to the nodes
-    Copy(verb::copy::CopyArgs),
-    /// Fetch files and folders of the nodes
-    Fetch(verb::fetch::FetchArgs),
-    /// Open a prompt for commands on the nodes, whose connections stay open
-    Shell(verb::shell::ShellArgs),
-    /// See which nodes can be reached and logged in to
-    Ping(verb::ping::PingArgs),
-    /// Keep the embedded lab up, for other programs
-    Lab(verb::lab::LabArgs),
-    /// Show the configuration in force
-    Config(verb::config::ConfigArgs),
-    /// List the runs that are remembered, for --failed-of last; one per line, the last one last
-    Journal(verb::journal::JournalArgs),
-    /// Print the function that makes `hash` reach the program in a shell
-    ShellInit(verb::shell_init::ShellInitArgs),
-    /// Make, show or remove the links nodeset, milkcheck and so on
-    Links(verb::links::LinksArgs),
-    /// Print the completions of a shell
-    Completions(verb::completions::CompletionsArgs),
-    /// Serve as a gateway of another hash, which starts this by itself
-    #[command(hide = true)]
-    Gateway(verb::gateway::GatewayArgs),
-}
-
-impl Verb {
-    fn run(self, context: &mut Context<'_>) -> Result<u8, CliError> {
-        match self {
-            Self::Status(args) => verb::status::run(&args, context),
-            Self::Enable(args) => verb::change::enable(&args, context),
-            Self::Disable(args) => verb::change::disable(&args, context),
-            Self::Drain(args) => verb::change::drain(&args, context),
-            Self::Weight(args) => verb::change::weight(&args, context),
-            Self::Info(_) => verb::question::run(Command::ShowInfo, context),
-            Self::Stat(_) => verb::question::run(Command::ShowStat, context),
-            Self::Sess(_) => verb::question::run(Command::ShowSessions, context),
-            Self::Raw(args) => verb::question::raw(&args, context),
-            Self::Run(args) => verb::run::run(args, context),
-            Self::Copy(args) => verb::copy::run(&args, context),
-            Self::Fetch(args) => verb::fetch::run(&args, context),
-            Self::Shell(args) => verb::shell::run(&args, context),
-            Self::Ping(args) => verb::ping::run(&args, context),
-            Self::Lab(args) => verb::lab::run(&args, context),
-            Self::Config(args) => verb::config::run(&args, context),
-            Self::Journal(args) => verb::journal::run(&args, context),
-            Self::ShellInit(args) => verb::shell_init::run(&args, context),
-            Self::Links(args) => verb::links::run(&args, context),
-            Self::Completions(args) => verb::completions::run(&args, context),
-            Self::Gateway(args) => verb::gateway::run(&args, context),
-        }
-    }
-}
-
-/// The clap command, for manuals and completions.
+/// The command line of `hash`: the options that may stand in front, and the table of verbs.
 #[must_use]
 pub fn command() -> clap::Command {
-    Cli::command()
-}
-
-/// Whether a word is the name of a verb.
-#[must_use]
-pub fn is_verb(word: &str) -> bool {
-    Cli::command().find_subcommand(word).is_some()
+    let command = clap::Command::new("hash")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage(
+            "hash [TARGETS] [OPTIONS] VERB [ARGS]\n       hash [TARGETS] [OPTIONS] -- COMMAND [ARG...]",
+        )
+        .after_help(EXAMPLES)
+        .disable_help_flag(true)
+        .subcommand_value_name("VERB")
+        .subcommand_help_heading("Verbs")
+        .max_term_width(110);
+    Options::augment_args(command)
+        .about("Reach a fleet over SSH in parallel, show equal answers once, and change HAProxy's servers with proof")
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .help("Print this help")
+                .global(true)
+                .action(ArgAction::HelpShort),
+        )
+        .arg(
+            Arg::new("command")
+                .help("A command for the nodes: one word is text for the remote shell, several are quoted one by one")
+                .value_name("COMMAND")
+                .num_args(0..)
+                .last(true),
+        )
+        .subcommands(VERBS.iter().map(Verb::command))
 }
 
 /// Runs `hash` with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     let argv = std::iter::once(OsString::from(called)).chain(words.iter().cloned());
-    let parsed = Cli::command()
+    let parsed = command()
         .try_get_matches_from(argv)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+        .and_then(|matches| Ok((request(&matches)?, Options::from_arg_matches(&matches)?)));
+    let (request, options) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return explain(called, &error, words, console),
     };
-    let Cli {
-        targets,
-        reach,
-        show,
-        care,
-        order,
-        rollout,
-        verb,
-        command,
-        help: _,
-    } = cli;
-    let mut context = Context::new(
+    let site = Site::new(Environment::of_process());
+    let asked = Asked {
         called,
-        Environment::of_process(),
-        console,
-        (targets, reach, show, care),
-    );
-    let result = match verb {
-        Some(Verb::Run(args)) => verb::run::run(args.over(order, rollout), &mut context),
-        None if !command.is_empty() || order.is_enough() => {
-            let args = verb::run::RunArgs {
-                order,
-                rollout,
-                command,
-            };
-            verb::run::run(args, &mut context)
-        }
-        None => Err(context.no_verb()),
-        Some(_) if !command.is_empty() => Err(CliError::usage(
-            "a verb and a command after `--` do not go together",
-        )),
-        Some(verb) => order
-            .refuse()
-            .and_then(|()| rollout.refuse())
-            .and_then(|()| verb.run(&mut context)),
+        options: &options,
+        site: &site,
+        grammar: command,
     };
-    let code = result.unwrap_or_else(|error| {
+    let done = request.and_then(|request| match request {
+        Some(Request::Nodes(task)) => run::run(task, asked, console),
+        Some(Request::Here(here)) => here.perform(asked, console),
+        None => Err(no_verb(&options)),
+    });
+    let code = done.unwrap_or_else(|error| {
         console.complain(format_args!("{called}: {error}"));
         error.code()
     });
     match console.close() {
         Err(error) => console.lost(called, &error),
         Ok(()) => code,
+    }
+}
+
+/// What the words ask for; nothing without a verb and a command.
+fn request(matches: &ArgMatches) -> Result<Result<Option<Request>, CliError>, clap::Error> {
+    let words: Vec<String> = matches
+        .get_many("command")
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default();
+    let named = matches
+        .subcommand()
+        .and_then(|(name, matches)| Some((verb::by_name(name)?, matches)));
+    let Some((verb, behind)) = named else {
+        let is_enough = matches.contains_id("script");
+        return Ok(if words.is_empty() && !is_enough {
+            Ok(None)
+        } else {
+            let command = RunArgs {
+                command: words,
+                ..RunArgs::default()
+            };
+            command.request().map(Some)
+        });
+    };
+    if !words.is_empty() {
+        let text = "a verb and a command after `--` do not go together";
+        return Ok(Err(CliError::usage(text)));
+    }
+    if let Err(error) = takes::refuse(verb, matches, &command()) {
+        return Ok(Err(error));
+    }
+    Ok(verb.request(behind)?.map(Some))
+}
+
+/// The error for a command line without a verb.
+fn no_verb(options: &Options) -> CliError {
+    match options.targets.nodes.as_slice() {
+        // With the shell's nullglob an unquoted lb[1-2] vanishes, and -w takes the verb instead.
+        [only] if verb::by_name(only).is_some() => CliError::usage(format!(
+            "no verb: -w took `{only}` as the node set; was the pattern removed by the shell (nullglob)?"
+        ))
+        .hint("quote it: -w 'lb[1-2]'"),
+        _ => CliError::usage("no verb and no command").hint("see hapsh --help"),
     }
 }
 
@@ -260,7 +189,7 @@ fn one_line(error: &clap::Error, words: &[OsString]) -> String {
 const NAME: &str = "hapsh";
 
 fn unknown_verb(word: &str, words: &[OsString]) -> String {
-    let command = Cli::command();
+    let command = command();
     let nearest = command
         .get_subcommands()
         .map(|verb| (strsim::jaro_winkler(word, verb.get_name()), verb.get_name()))

@@ -23,10 +23,6 @@ pub static FRONT_ENDS: &[FrontEnd] = &[
         run: milkcheck::run,
     },
     FrontEnd {
-        name: "service",
-        run: milkcheck::run,
-    },
-    FrontEnd {
         name: "nodeset",
         run: nodeset::run,
     },

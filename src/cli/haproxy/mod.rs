@@ -1,4 +1,3 @@
-//! What the verbs about HAProxy share: where its sockets are, and what is said of a change.
+//! What is said of a change of HAProxy's servers.
 
 pub mod notes;
-pub mod sockets;

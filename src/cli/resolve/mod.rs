@@ -1,7 +1,154 @@
-//! From what was typed to what will happen: files and groups are read here, and a mistake of the user ends here, before
-//! anything is contacted. Knows no front-end and no verb.
+//! From what was typed to what will happen: files, groups and the configuration are read here, once, and a mistake of
+//! the user ends here, before anything is contacted. Knows no front-end and no verb.
 
+pub mod gateways;
 pub(in crate::cli) mod globs;
+pub mod groups;
+pub mod lab;
+pub mod limits;
 pub(in crate::cli) mod lists;
 pub(in crate::cli) mod nodes;
+pub mod reach;
+pub mod show;
+pub mod sockets;
 pub(in crate::cli) mod targets;
+
+use std::sync::Arc;
+
+use super::console::Console;
+use super::error::CliError;
+use super::request::Options;
+use super::site::Site;
+use crate::lab::Lab;
+use crate::nodeset::NodeSet;
+use crate::plan::{Limits, NodeName, Plan};
+use crate::report::Look;
+use crate::transport::ways::{Reached, Way};
+
+/// What was asked for, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The name the program was called by, for messages.
+    pub called: &'a str,
+    /// What was typed.
+    pub options: &'a Options,
+    /// What holds on this machine.
+    pub site: &'a Site,
+    /// The whole command line of `hash`, for verbs that speak of it.
+    pub grammar: fn() -> clap::Command,
+}
+
+/// Everything a run needs: nodes with fanout and limits, the way to them, and how it is shown.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What was asked for.
+    pub asked: Asked<'a>,
+    /// Where to write.
+    pub console: &'a mut Console,
+    /// The nodes, folded.
+    pub nodes: NodeSet,
+    /// All of them, with fanout and limits.
+    pub plan: Plan,
+    /// By which way they are reached.
+    pub way: &'static Way,
+    /// That way, made for these nodes.
+    pub reached: Reached,
+    /// How the run is shown.
+    pub look: Look,
+    /// The nodes themselves, with `--lab`; they serve for as long as this is kept.
+    lab: Option<Lab>,
+}
+
+impl<'a> Job<'a> {
+    /// The job on these nodes.
+    ///
+    /// # Errors
+    /// Whatever the user got wrong; nothing has been contacted then.
+    pub fn resolve(
+        asked: Asked<'a>,
+        nodes: NodeSet,
+        console: &'a mut Console,
+    ) -> Result<Self, CliError> {
+        let look = show::look(asked, console)?;
+        let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
+        let fanout = limits::fanout(asked, console)?;
+        let plan = Plan::all(names, fanout, limits::limits(asked)?);
+        let way = reach::way(asked)?;
+        let lab = lab::of(asked, &nodes)?;
+        let fleet = reach::Fleet {
+            nodes: &plan.nodes,
+            folded: &nodes.to_string(),
+            lab: lab.as_ref(),
+        };
+        let reached = reach::reach(way, asked, fleet, console)?;
+        let reached = gateways::around(reached, way, asked, lab.as_ref(), console)?;
+        Ok(Self {
+            asked,
+            console,
+            nodes,
+            plan,
+            way,
+            reached,
+            look,
+            lab,
+        })
+    }
+
+    /// The same job on other nodes. What the way knows of keys and hops is kept.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn go_to(&mut self, nodes: NodeSet) -> Result<(), CliError> {
+        let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
+        if self.way.can.here {
+            let fleet = reach::Fleet {
+                nodes: &names,
+                folded: &nodes.to_string(),
+                lab: self.lab.as_ref(),
+            };
+            let reached = reach::reach(self.way, self.asked, fleet, self.console)?;
+            self.reached.transport = reached.transport;
+        }
+        self.plan = Plan::all(names, self.plan.fanout, self.plan.limits);
+        self.nodes = nodes;
+        Ok(())
+    }
+}
+
+/// The way to nodes, for a run that has a plan of its own.
+#[derive(Debug)]
+pub struct Ground {
+    /// How they are reached.
+    pub reached: Reached,
+    /// The time limits.
+    pub limits: Limits,
+    /// The nodes themselves, with `--lab`; they serve for as long as this is kept.
+    _lab: Option<Lab>,
+}
+
+impl Ground {
+    /// The way to these nodes, none of which need to be there.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used, or a lab that cannot be stood up.
+    pub fn resolve(asked: Asked<'_>, nodes: &NodeSet, console: &Console) -> Result<Self, CliError> {
+        let limits = limits::limits(asked)?;
+        let lab = if nodes.is_empty() {
+            None
+        } else {
+            lab::of(asked, nodes)?
+        };
+        let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
+        let fleet = reach::Fleet {
+            nodes: &names,
+            folded: &nodes.to_string(),
+            lab: lab.as_ref(),
+        };
+        let reached = reach::reach(reach::way(asked)?, asked, fleet, console)?;
+        Ok(Self {
+            reached,
+            limits,
+            _lab: lab,
+        })
+    }
+}

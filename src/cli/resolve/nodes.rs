@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Asked;
 use super::globs::LeftOver;
+use super::groups::resolver;
 use super::lists::ListError;
 use super::targets::{self, Note, Piece, Role, Rules, TargetError, Words};
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::flags::{PastRun, Targets};
-use crate::cli::groups::resolver;
 use crate::cli::journal::Journal;
 use crate::cli::quote::quote;
+use crate::cli::request::{PastRun, Targets};
 use crate::config::{Config, Environment, Values};
 use crate::nodeset::{EvalError, GroupError, Groups, NodeSet};
 use crate::report::text::Count;
@@ -50,6 +52,21 @@ pub(in crate::cli) fn nodes(
         ))),
         _ => Ok(nodes),
     }
+}
+
+/// The nodes that were asked for; never empty. What had no effect is told on standard error.
+///
+/// # Errors
+/// A node set that cannot be read, an unknown group, no nodes or too many of them.
+pub(in crate::cli) fn of(asked: Asked<'_>, console: &mut Console) -> Result<NodeSet, CliError> {
+    let mut tell = |text| console.complain(format_args!("{}: {text}", asked.called));
+    let site = asked.site;
+    nodes(
+        &asked.options.targets,
+        site.values()?,
+        &site.environment,
+        &mut tell,
+    )
 }
 
 /// What of the options and of a verb's words may be what the shell has made of an unquoted pattern.

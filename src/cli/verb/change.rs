@@ -1,22 +1,23 @@
 //! `enable`, `disable`, `drain` and `weight`: a change on all load balancers, with proof.
 
-use std::io::Write;
-use std::sync::Arc;
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::haproxy::notes;
 use crate::cli::ledger::Log;
+use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::task::{Effect, Request, Task};
 use crate::config::parse_limit;
 use crate::exec::change::{Order, Resources, change};
 use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
+use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
-use crate::report;
 use crate::work::haproxy::change::{Goal, Then};
 
 /// How long `enable` waits for full health, unless told otherwise.
@@ -107,122 +108,148 @@ pub struct WeightArgs {
     pub flags: ChangeFlags,
 }
 
-/// Puts servers into service.
-pub(crate) fn enable(args: &EnableArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let goal = if args.no_wait {
-        Goal::Set
-    } else {
-        Goal::Healthy(args.wait.unwrap_or(HEALTH))
-    };
-    let wanted = Wanted::State(AdminWord::Ready);
-    make(("enable", wanted, goal), &args.select, &args.flags, context)
+impl VerbArgs for EnableArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let goal = if self.no_wait {
+            Goal::Set
+        } else {
+            Goal::Healthy(self.wait.unwrap_or(HEALTH))
+        };
+        let wanted = Wanted::State(AdminWord::Ready);
+        request(("enable", wanted, goal), self.select, self.flags)
+    }
 }
 
-/// Takes servers out of service.
-pub(crate) fn disable(args: &DisableArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let wanted = Wanted::State(AdminWord::Maint);
-    make(
-        ("disable", wanted, Goal::Set),
-        &args.select,
-        &args.flags,
-        context,
-    )
+impl VerbArgs for DisableArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let wanted = Wanted::State(AdminWord::Maint);
+        request(("disable", wanted, Goal::Set), self.select, self.flags)
+    }
 }
 
-/// Lets servers have no new clients.
-pub(crate) fn drain(args: &DrainArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let then = match args.then {
-        None => Then::Stay,
-        Some(After::Disable) => Then::Disable,
-        Some(After::Kill) => Then::Kill,
-    };
-    let goal = match (args.wait, then) {
-        (None, Then::Stay) => Goal::Set,
-        (wait, then) => Goal::Idle(wait.unwrap_or(SESSIONS), then),
-    };
-    let wanted = Wanted::State(AdminWord::Drain);
-    make(("drain", wanted, goal), &args.select, &args.flags, context)
+impl VerbArgs for DrainArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let then = match self.then {
+            None => Then::Stay,
+            Some(After::Disable) => Then::Disable,
+            Some(After::Kill) => Then::Kill,
+        };
+        let goal = match (self.wait, then) {
+            (None, Then::Stay) => Goal::Set,
+            (wait, then) => Goal::Idle(wait.unwrap_or(SESSIONS), then),
+        };
+        let wanted = Wanted::State(AdminWord::Drain);
+        request(("drain", wanted, goal), self.select, self.flags)
+    }
 }
 
-/// Gives servers another weight.
-pub(crate) fn weight(args: &WeightArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let Some((weight, select)) = args.words.split_last() else {
-        return Err(CliError::usage("no server and no weight"));
-    };
-    let weight: Weight = weight
-        .parse()
-        .map_err(|error| CliError::usage(format!("{error}")))?;
-    let wanted = Wanted::Weight(weight);
-    make(("weight", wanted, Goal::Set), select, &args.flags, context)
+impl VerbArgs for WeightArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let mut select = self.words;
+        let weight = select.pop().unwrap_or_default();
+        let weight: Weight = weight
+            .parse()
+            .map_err(|error| CliError::usage(format!("{error}")))?;
+        let wanted = Wanted::Weight(weight);
+        request(("weight", wanted, Goal::Set), select, self.flags)
+    }
+}
+
+fn request(
+    (verb, wanted, goal): (&'static str, Wanted, Goal),
+    select: Vec<String>,
+    flags: ChangeFlags,
+) -> Result<Request, CliError> {
+    Ok(Request::Nodes(Box::new(Change {
+        verb,
+        wanted,
+        goal,
+        selectors: sockets::selectors(&select)?,
+        select,
+        flags,
+    })))
 }
 
 /// Makes a change and shows what became of it.
-fn make(
-    (verb, wanted, goal): (&'static str, Wanted, Goal),
-    select: &[String],
-    flags: &ChangeFlags,
-    context: &mut Context<'_>,
-) -> Result<u8, CliError> {
-    let selectors = context.selectors(select)?;
-    let sockets = context.sockets()?;
-    context.refuse_shrunken_glob()?;
-    if context.care.dry_run {
-        let nodes = context.nodes()?;
-        // What cannot be written is told when the console is closed.
-        let _ = writeln!(context.console.out, "{nodes}: {verb} {}", select.join(" "));
-        context.console.complain("dry run: nothing was contacted");
-        return Ok(0);
+struct Change {
+    verb: &'static str,
+    wanted: Wanted,
+    goal: Goal,
+    select: Vec<String>,
+    selectors: Vec<Selector>,
+    flags: ChangeFlags,
+}
+
+impl Task for Change {
+    fn what(&self) -> String {
+        format!("{} {}", self.verb, self.select.join(" "))
     }
-    let values = context.config()?.values.clone();
-    let mut log = Log::new(&values, &context.environment, verb, flags.reason.clone());
-    let fleet = context.fleet()?;
-    let order = Order {
-        wanted,
-        goal,
-        selectors,
-        sockets,
-        force: flags.force,
-        force_hint: "--force does it all the same",
-        partial_ok: flags.partial_ok,
-        rollback: flags.rollback,
-        canary: wanted == Wanted::State(AdminWord::Maint),
-        may_miss: false,
-    };
-    let look = context.look()?;
-    let scratch = context.scratch();
-    let called = context.called;
-    let console = &mut *context.console;
-    let (mut done, signal) = fleet.engine.block_on(async |signals| {
-        let resources = Resources {
-            plan: &fleet.plan,
-            transport: &*fleet.transport,
-            stops: &mut signals.stops,
-            ledger: &mut log,
-            note: &mut |note| {
-                for line in notes::lines(&note) {
-                    console.complain(format_args!("{called}: {line}"));
-                }
-            },
+
+    fn effect(&self) -> Effect {
+        Effect::Changes
+    }
+
+    fn selectors(&self) -> &[String] {
+        &self.select
+    }
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        sockets::sockets(asked).map(drop)
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let Self {
+            verb,
+            wanted,
+            goal,
+            selectors,
+            flags,
+            ..
+        } = *self;
+        let called = job.asked.called;
+        let site = job.asked.site;
+        let mut log = Log::new(site.values()?, &site.environment, verb, flags.reason);
+        let order = Order {
+            wanted,
+            goal,
+            selectors,
+            sockets: sockets::sockets(job.asked)?,
+            force: flags.force,
+            force_hint: "--force does it all the same",
+            partial_ok: flags.partial_ok,
+            rollback: flags.rollback,
+            canary: wanted == Wanted::State(AdminWord::Maint),
+            may_miss: false,
         };
-        let done = change(order, resources).await;
-        (done, signals.first())
-    })?;
-    let names = Arc::clone(&fleet.plan.nodes);
-    let mut reporter = report::new(&look, names, &mut console.out, &mut console.err, &scratch);
-    let shown = done.show(&mut *reporter);
-    drop(reporter);
-    if let Err(error) = shown {
-        done.summary
-            .ending
-            .get_or_insert(crate::event::Ending::OutputLost(error));
+        let err = job.console.err.try_clone();
+        let err = err.map_err(|error| CliError::system(error.to_string()))?;
+        let (done, signal) = job.show(async |course, requests, reporter| {
+            let resources = Resources {
+                plan: course.plan,
+                transport: &*course.reached.transport,
+                stops: requests.stops,
+                ledger: &mut log,
+                note: &mut |note| {
+                    for line in notes::lines(&note) {
+                        // Nothing can be done if that fails.
+                        let _ = writeln!(&err, "{called}: {line}");
+                    }
+                },
+            };
+            let mut done = change(order, resources).await;
+            if let Err(error) = done.show(reporter) {
+                done.summary
+                    .ending
+                    .get_or_insert(crate::event::Ending::OutputLost(error));
+            }
+            done
+        })?;
+        let takes_out = matches!(wanted, Wanted::State(AdminWord::Maint | AdminWord::Drain));
+        if done.wrote && takes_out && !job.asked.options.show.quiet {
+            job.console.complain(format_args!(
+                "{called}: note: HAProxy forgets this at its next reload or restart"
+            ));
+        }
+        Ok(job.judge(&done.summary, Statuses::Command, signal))
     }
-    if done.wrote
-        && matches!(wanted, Wanted::State(AdminWord::Maint | AdminWord::Drain))
-        && !context.show.quiet
-    {
-        context.console.complain(format_args!(
-            "{called}: note: HAProxy forgets this at its next reload or restart"
-        ));
-    }
-    Ok(context.code(&done.summary, Statuses::Command, signal))
 }

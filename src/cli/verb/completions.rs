@@ -5,9 +5,11 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use clap_complete::aot::{self, generate};
 
-use crate::cli::context::Context;
+use super::VerbArgs;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::front;
+use crate::cli::resolve::Asked;
+use crate::cli::task::{Here, Request};
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
@@ -26,14 +28,14 @@ enum Shell {
 }
 
 impl Shell {
-    fn script(self) -> String {
+    fn script(self, mut grammar: clap::Command) -> String {
         let (shell, own) = match self {
             Self::Bash => (aot::Shell::Bash, include_str!("completions/bash.sh")),
             Self::Zsh => (aot::Shell::Zsh, include_str!("completions/zsh.zsh")),
             Self::Fish => (aot::Shell::Fish, include_str!("completions/fish.fish")),
         };
         let mut known = Vec::new();
-        generate(shell, &mut front::hash::command(), "hapsh", &mut known);
+        generate(shell, &mut grammar, "hapsh", &mut known);
         let script = String::from_utf8_lossy(&known).into_owned();
         if self == Self::Zsh {
             // as an autoloaded file it is run to its end at once, so ours has to come first
@@ -51,12 +53,19 @@ impl Shell {
     }
 }
 
-/// Prints the completions.
-pub(crate) fn run(args: &CompletionsArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    // A failure is told when the console is closed.
-    let _ = context
-        .console
-        .out
-        .write_all(args.shell.script().as_bytes());
-    Ok(0)
+impl VerbArgs for CompletionsArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
+    }
+}
+
+impl Here for CompletionsArgs {
+    /// Prints the completions.
+    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        // A failure is told when the console is closed.
+        let _ = console
+            .out
+            .write_all(self.shell.script((asked.grammar)()).as_bytes());
+        Ok(0)
+    }
 }

@@ -4,8 +4,11 @@ use std::io::Write;
 
 use clap::Args;
 
-use crate::cli::context::Context;
+use super::VerbArgs;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
+use crate::cli::resolve::Asked;
+use crate::cli::task::{Here, Request};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -15,18 +18,25 @@ pub struct ConfigArgs {
     origin: bool,
 }
 
-/// Prints each value that is set, as TOML, and the built-in ones.
-pub(crate) fn run(args: &ConfigArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let listing: Vec<_> = context.config()?.listing().collect();
-    for (line, origin) in listing {
-        let written = if args.origin {
-            writeln!(context.console.out, "{line}  # {origin}")
-        } else {
-            writeln!(context.console.out, "{line}")
-        };
-        if written.is_err() {
-            break; // told when the console is closed
-        }
+impl VerbArgs for ConfigArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
     }
-    Ok(0)
+}
+
+impl Here for ConfigArgs {
+    /// Prints each value that is set, as TOML, and the built-in ones.
+    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        for (line, origin) in asked.site.config()?.listing() {
+            let written = if self.origin {
+                writeln!(console.out, "{line}  # {origin}")
+            } else {
+                writeln!(console.out, "{line}")
+            };
+            if written.is_err() {
+                break; // told when the console is closed
+            }
+        }
+        Ok(0)
+    }
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use crate::cli::confirm::confirm;
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
-use crate::config::Worker;
+use crate::cli::exit::Statuses;
+use crate::cli::resolve::{Asked, Job, reach};
+use crate::cli::task::{Effect, Request, Task};
 use crate::report::Transfer;
 use crate::transport::Command;
 use crate::work::copy::{Keep, Pack, Upload, amount, here};
@@ -40,48 +41,87 @@ Examples:
 Files appear under their name when they are whole and checked, never in part. Needed on the nodes: sh; for folders
 and several files tar too. Nodes that give SFTP only are served by that.";
 
-/// Copies to all nodes.
-pub(crate) fn run(args: &CopyArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let keep = Keep {
-        times: args.preserve,
-        follow: args.follow,
-    };
-    let dest = match &args.dest {
-        Some(dest) => dest.clone(),
-        None => own_folder(&args.sources)?,
-    };
-    let is_here = context.worker()? == Worker::Exec;
-    if context.care.dry_run && is_here {
-        return context.dry_run(&here(&args.sources, &dest, keep));
-    }
-    let statuses = context.statuses();
-    if is_here {
-        let fleet = context.fleet()?;
-        let line = here(&args.sources, &dest, keep);
-        confirm(context, &fleet, &line)?;
-        let command = Command {
-            line,
-            ..Command::default()
+impl VerbArgs for CopyArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let dest = match &self.dest {
+            Some(dest) => dest.clone(),
+            None => own_folder(&self.sources)?,
         };
-        return context.run(&fleet, &Run { command }, statuses);
+        Ok(Request::Nodes(Box::new(Copy {
+            keep: Keep {
+                times: self.preserve,
+                follow: self.follow,
+            },
+            sources: self.sources,
+            dest,
+            load: None,
+        })))
     }
-    let pack =
-        Pack::new(&args.sources, keep).map_err(|error| CliError::usage(error.to_string()))?;
-    let said = format!("{} -> {dest}", amount(pack.files(), pack.bytes()));
-    if context.care.dry_run {
-        return context.dry_run(&format!("copy {said}"));
+}
+
+/// Copies to all nodes.
+struct Copy {
+    sources: Vec<PathBuf>,
+    dest: String,
+    keep: Keep,
+    load: Option<Load>,
+}
+
+/// What is copied, once it was looked at.
+enum Load {
+    /// By a command here, for each node.
+    Here(String),
+    /// By us.
+    Pack(Pack, String),
+}
+
+impl Task for Copy {
+    fn what(&self) -> String {
+        match &self.load {
+            Some(Load::Here(line)) => line.clone(),
+            Some(Load::Pack(_, said)) => format!("copy {said}"),
+            None => "copy".to_owned(),
+        }
     }
-    let fleet = context.fleet()?;
-    confirm(context, &fleet, &format!("copy {said}"))?;
-    let nodes = fleet.plan.nodes.len();
-    let total = pack.length() * nodes as u64;
-    let wave = fleet.plan.fanout.get().min(nodes);
-    let work = Upload::new(pack, &dest, wave, Some(said));
-    context.transfer = Some(Transfer {
-        meter: work.sent(),
-        total: Some(total),
-    });
-    context.run(&fleet, &work, statuses)
+
+    fn effect(&self) -> Effect {
+        Effect::Acts
+    }
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        self.load = Some(if reach::way(asked)?.can.here {
+            Load::Here(here(&self.sources, &self.dest, self.keep))
+        } else {
+            let pack = Pack::new(&self.sources, self.keep)
+                .map_err(|error| CliError::usage(error.to_string()))?;
+            let said = format!("{} -> {}", amount(pack.files(), pack.bytes()), self.dest);
+            Load::Pack(pack, said)
+        });
+        Ok(())
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let (pack, said) = match self.load {
+            None => return Err(CliError::usage("nothing to copy")),
+            Some(Load::Here(line)) => {
+                let command = Command {
+                    line,
+                    ..Command::default()
+                };
+                return job.run(&Run { command }, Statuses::Command);
+            }
+            Some(Load::Pack(pack, said)) => (pack, said),
+        };
+        let nodes = job.plan.nodes.len();
+        let total = pack.length() * nodes as u64;
+        let wave = job.plan.fanout.get().min(nodes);
+        let work = Upload::new(pack, &self.dest, wave, Some(said));
+        job.look.transfer = Some(Transfer {
+            meter: work.sent(),
+            total: Some(total),
+        });
+        job.run(&work, Statuses::Command)
+    }
 }
 
 /// The folder that all sources are in, as an absolute path.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
-use crate::config::Worker;
+use crate::cli::exit::Statuses;
+use crate::cli::resolve::Job;
+use crate::cli::task::{Request, Task};
 use crate::report::Transfer;
 use crate::transport::Command;
 use crate::work::copy::Keep;
@@ -34,44 +36,54 @@ Examples:
   hash -w 'lb[1-2]' fetch /etc/haproxy/haproxy.cfg --dest cfg    to cfg/haproxy.cfg.lb1 and cfg/haproxy.cfg.lb2
   hash -w '@web' fetch /var/log/nginx --dest logs -p             folders: logs/nginx.web1, ...";
 
+impl VerbArgs for FetchArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let dest = &self.dest;
+        if !dest.is_dir() {
+            let what = if dest.exists() {
+                "is not a folder"
+            } else {
+                "there is no such folder here"
+            };
+            return Err(CliError::usage(format!("{}: {what}", dest.display())));
+        }
+        Ok(Request::Nodes(Box::new(Fetch(self))))
+    }
+}
+
 /// Fetches from all nodes.
-pub(crate) fn run(args: &FetchArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let FetchArgs { sources, dest, .. } = args;
-    if !dest.is_dir() {
-        let what = if dest.exists() {
-            "is not a folder"
-        } else {
-            "there is no such folder here"
+struct Fetch(FetchArgs);
+
+impl Task for Fetch {
+    fn what(&self) -> String {
+        let FetchArgs { sources, dest, .. } = &self.0;
+        format!("fetch {} -> {}", sources.join(" "), dest.display())
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let FetchArgs {
+            sources,
+            dest,
+            preserve,
+        } = self.0;
+        let keep = Keep {
+            times: preserve,
+            follow: false,
         };
-        return Err(CliError::usage(format!("{}: {what}", dest.display())));
+        if job.way.can.here {
+            let command = Command {
+                line: here(&sources, &dest, keep),
+                ..Command::default()
+            };
+            return job.run(&Run { command }, Statuses::Command);
+        }
+        let names = Arc::clone(&job.plan.nodes);
+        let work = Download::new(names, &sources, dest, keep, true)
+            .map_err(|error| CliError::usage(error.to_string()))?;
+        job.look.transfer = Some(Transfer {
+            meter: work.received(),
+            total: None,
+        });
+        job.run(&work, Statuses::Command)
     }
-    if context.care.dry_run {
-        return context.dry_run(&format!(
-            "fetch {} -> {}",
-            sources.join(" "),
-            dest.display()
-        ));
-    }
-    let keep = Keep {
-        times: args.preserve,
-        follow: false,
-    };
-    let fleet = context.fleet()?;
-    let names = Arc::clone(&fleet.plan.nodes);
-    let work = Download::new(names, sources, dest.clone(), keep, true)
-        .map_err(|error| CliError::usage(error.to_string()))?;
-    let statuses = context.statuses();
-    if context.worker()? == Worker::Exec {
-        let line = here(sources, dest, keep);
-        let command = Command {
-            line,
-            ..Command::default()
-        };
-        return context.run(&fleet, &Run { command }, statuses);
-    }
-    context.transfer = Some(Transfer {
-        meter: work.received(),
-        total: None,
-    });
-    context.run(&fleet, &work, statuses)
 }

@@ -1,18 +1,20 @@
-//! `lab`: the embedded fleet, for as long as nobody presses Ctrl-C; and what `--lab` needs of it.
+//! `lab`: the embedded fleet, for as long as nobody presses Ctrl-C.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::ValueHint;
 use serde::Serialize;
 
-use crate::cli::context::{Context, Engine};
+use super::VerbArgs;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
+use crate::cli::resolve::lab::start;
+use crate::cli::resolve::{Asked, nodes, show};
+use crate::cli::runtime::Runtime;
+use crate::cli::task::{Here, Request};
 use crate::config::Output;
-use crate::lab::{Fault, Lab, LabError, LabOptions};
-use crate::nodeset::{self, NoGroups, NodeSet};
 use crate::plan::NodeName;
 
 /// Arguments of `lab`.
@@ -27,33 +29,9 @@ Examples:
   hash lab -w 'n[1-200]' --fault hang=n[1-10] --fault refuse=n11
   ssh -F /tmp/hash-lab-…/ssh_config lb1 uptime  from another terminal")]
 pub struct LabArgs {
-    /// What is wrong with some nodes, such as hang=lb3; may be given several times
-    #[arg(long = "fault", value_name = "FAULT=NODES")]
-    faults: Vec<FaultOn>,
     /// Write what --json prints to this file once every node listens
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ready_file: Option<PathBuf>,
-}
-
-/// A fault and the nodes that have it.
-#[derive(Debug, Clone)]
-struct FaultOn {
-    fault: Fault,
-    nodes: NodeSet,
-}
-
-impl FromStr for FaultOn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (fault, nodes) = text
-            .split_once('=')
-            .ok_or_else(|| "expected FAULT=NODES, such as hang=lb3".to_owned())?;
-        let fault: Fault = fault.parse().map_err(|error| format!("{error}"))?;
-        let nodes = nodeset::parse(nodes).map_err(|error| error.to_string())?;
-        let nodes = nodeset::eval(&nodes, &NoGroups).map_err(|error| error.to_string())?;
-        Ok(Self { fault, nodes })
-    }
 }
 
 /// What there is to know about a running lab.
@@ -70,89 +48,65 @@ struct Ready<'a> {
     identity: &'a Path,
 }
 
-/// Stands the lab up, says how to reach it, and keeps it until a signal comes.
-pub(crate) fn run(args: &LabArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    context.targets.lab = true;
-    let nodes = context.nodes()?;
-    let output = context.output()?;
-    if context.care.dry_run {
-        // What cannot be written is told when the console is closed.
-        let _ = writeln!(
-            context.console.out,
-            "{nodes}: stand up {} nodes",
-            nodes.len()
-        );
-        context.console.complain("dry run: nothing was started");
-        return Ok(0);
+impl VerbArgs for LabArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
     }
-    let engine = Engine::start()?;
-    let shown = engine.block_on(async |signals| {
-        let lab = start(&nodes, &args.faults)?;
-        let (ssh_config, known_hosts, identity) =
-            (lab.ssh_config(), lab.known_hosts(), lab.identity());
-        let ready = Ready {
-            schema: "hash-lab/1",
-            pid: rustix::process::getpid().as_raw_nonzero().get(),
-            nodes: nodes.to_string(),
-            count: nodes.len(),
-            port: lab.port(),
-            user: crate::lab::USER,
-            ssh_config: &ssh_config,
-            known_hosts: &known_hosts,
-            identity: &identity,
+}
+
+impl Here for LabArgs {
+    /// Stands the lab up, says how to reach it, and keeps it until a signal comes.
+    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        let mut options = asked.options.clone();
+        options.targets.lab = true;
+        let asked = Asked {
+            options: &options,
+            ..asked
         };
-        if let Some(file) = &args.ready_file {
-            announce(file, &ready)?;
+        let nodes = nodes::of(asked, console)?;
+        let output = show::output(asked)?;
+        if asked.options.care.dry_run {
+            // What cannot be written is told when the console is closed.
+            let _ = writeln!(console.out, "{nodes}: stand up {} nodes", nodes.len());
+            console.complain(format_args!(
+                "{}: dry run: nothing was started",
+                asked.called
+            ));
+            return Ok(0);
         }
-        let out = &mut context.console.out;
-        let written = match output {
-            Output::Text => describe(out, &ready, lab.nodes(), context.called),
-            Output::Json | Output::Jsonl => json(out, &ready),
-        }
-        .and_then(|()| out.flush());
-        // Nobody who cannot read where the lab is can use it.
-        if written.is_ok() {
-            signals.stops.recv().await;
-        }
-        Ok::<_, CliError>(())
-    })?;
-    shown?;
-    Ok(0)
-}
-
-/// A lab of these nodes.
-fn start(nodes: &NodeSet, faults: &[FaultOn]) -> Result<Lab, CliError> {
-    let names = |nodes: &NodeSet| nodes.iter().map(NodeName::from).collect::<Vec<_>>();
-    let faults = faults
-        .iter()
-        .flat_map(|on| names(&on.nodes).into_iter().map(|node| (on.fault, node)));
-    Lab::start(LabOptions {
-        nodes: names(nodes),
-        faults: faults.collect(),
-    })
-    .map_err(|error| match error {
-        LabError::Empty
-        | LabError::TooMany(_)
-        | LabError::Twice(_)
-        | LabError::NoSuchNode { .. } => CliError::usage(error.to_string()),
-        LabError::Descriptors { .. }
-        | LabError::Listen { .. }
-        | LabError::Keys(_)
-        | LabError::System(_) => CliError::system(error.to_string()),
-    })
-}
-
-/// The lab behind `--lab`: stands it up for these nodes and has the transports read its ssh_config and
-/// nothing of the user's. It serves for as long as it is kept.
-pub(in crate::cli) fn for_run(nodes: &NodeSet, context: &mut Context<'_>) -> Result<Lab, CliError> {
-    if context.reach.ssh_config.is_some() {
-        return Err(CliError::usage(
-            "--lab and -F do not go together: the lab brings its own ssh_config",
-        ));
+        let shown = Runtime::start()?.block_on(async |signals| {
+            let lab = start(&nodes, &options.targets.faults)?;
+            let (ssh_config, known_hosts, identity) =
+                (lab.ssh_config(), lab.known_hosts(), lab.identity());
+            let ready = Ready {
+                schema: "hash-lab/1",
+                pid: rustix::process::getpid().as_raw_nonzero().get(),
+                nodes: nodes.to_string(),
+                count: nodes.len(),
+                port: lab.port(),
+                user: crate::lab::USER,
+                ssh_config: &ssh_config,
+                known_hosts: &known_hosts,
+                identity: &identity,
+            };
+            if let Some(file) = &self.ready_file {
+                announce(file, &ready)?;
+            }
+            let out = &mut console.out;
+            let written = match output {
+                Output::Text => describe(out, &ready, lab.nodes(), asked.called),
+                Output::Json | Output::Jsonl => json(out, &ready),
+            }
+            .and_then(|()| out.flush());
+            // Without a word of where it is, the lab is of use to no one.
+            if written.is_ok() {
+                signals.stops.recv().await;
+            }
+            Ok::<_, CliError>(())
+        })?;
+        shown?;
+        Ok(0)
     }
-    let lab = start(nodes, &[])?;
-    context.reach.ssh_config = Some(lab.ssh_config().display().to_string());
-    Ok(lab)
 }
 
 fn describe(
@@ -192,24 +146,4 @@ fn announce(file: &Path, ready: &Ready<'_>) -> Result<(), CliError> {
     write().map_err(|error: io::Error| {
         CliError::system(format!("cannot write {}: {error}", file.display()))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_is_a_word_and_a_node_set() {
-        let on: FaultOn = "changed-hostkey=lb[3-4]".parse().unwrap();
-        assert_eq!(on.fault, Fault::ChangedHostKey);
-        assert_eq!(on.nodes.to_string(), "lb[3-4]");
-        for (text, message) in [
-            ("hang", "expected FAULT=NODES"),
-            ("hung=lb1", "unknown fault `hung`"),
-            ("hang=lb[1", "missing bracket"),
-        ] {
-            let error = text.parse::<FaultOn>().unwrap_err();
-            assert!(error.contains(message), "{text}: {error}");
-        }
-    }
 }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::context::Context;
+use super::VerbArgs;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::front::FRONT_ENDS;
+use crate::cli::resolve::Asked;
+use crate::cli::task::{Here, Request};
 
 /// Arguments of `links`.
 #[derive(Debug, Args)]
@@ -34,9 +37,7 @@ enum Action {
 
 /// The names that links are made for: those of the tools we stand in for.
 fn names() -> impl Iterator<Item = &'static str> {
-    let names = FRONT_ENDS.iter().map(|front_end| front_end.name);
-    // every Debian system has a program of this name; it stays a first word of ours
-    names.filter(|name| *name != "service")
+    FRONT_ENDS.iter().map(|front_end| front_end.name)
 }
 
 /// What a name is now.
@@ -67,62 +68,73 @@ fn look(link: &Path) -> io::Result<Found> {
     }
 }
 
-/// Does the action, says what is there afterwards, and what was left alone.
-pub(crate) fn run(args: &LinksArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let failed =
-        |what: &Path, error: &io::Error| CliError::system(format!("{}: {error}", what.display()));
-    let program = std::env::current_exe().map_err(|error| {
-        CliError::system(format!("cannot tell where this program lies: {error}"))
-    })?;
-    let dir = match &args.dir {
-        Some(dir) => fs::canonicalize(dir).map_err(|error| failed(dir, &error))?,
-        None => program.parent().unwrap_or(Path::new("/")).to_owned(),
-    };
-    // A link beside the program survives the move of their folder.
-    let target = match program.strip_prefix(&dir) {
-        Ok(name) if name.components().count() == 1 => name.to_owned(),
-        _ => program.clone(),
-    };
-    let mut foreign = Vec::new();
-    for name in names() {
-        let link = dir.join(name);
-        let name = link.display();
-        let found = look(&link).map_err(|error| failed(&link, &error))?;
-        let (line, done) = match (args.action, found) {
-            (Action::Install, Found::Ours(now)) if now == target => {
-                (format!("{name} -> {}", now.display()), Ok(()))
-            }
-            (Action::Install, Found::Ours(_)) => (
-                format!("{name} -> {}", target.display()),
-                fs::remove_file(&link).and_then(|()| symlink(&target, &link)),
-            ),
-            (Action::Install, Found::Nothing) => (
-                format!("{name} -> {}", target.display()),
-                symlink(&target, &link),
-            ),
-            (Action::Install, Found::Foreign) => {
-                foreign.push(name.to_string());
-                continue;
-            }
-            (Action::List, Found::Ours(now)) => (format!("{name} -> {}", now.display()), Ok(())),
-            (Action::List, Found::Foreign) => (format!("{name}: not ours"), Ok(())),
-            (Action::List, Found::Nothing) => (format!("{name}: no link"), Ok(())),
-            (Action::Remove, Found::Ours(_)) => {
-                (format!("{name}: removed"), fs::remove_file(&link))
-            }
-            (Action::Remove, Found::Nothing | Found::Foreign) => continue,
-        };
-        done.map_err(|error| failed(&link, &error))?;
-        if writeln!(context.console.out, "{line}").is_err() {
-            break; // told when the console is closed
-        }
+impl VerbArgs for LinksArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
     }
-    if foreign.is_empty() {
-        Ok(0)
-    } else {
-        let hint = "remove them first, or name another folder: hapsh links install DIR";
-        let names = foreign.join(" ");
-        Err(CliError::refused(format!("not ours, so left alone: {names}")).hint(hint))
+}
+
+impl Here for LinksArgs {
+    /// Does the action, says what is there afterwards, and what was left alone.
+    fn perform(self: Box<Self>, _asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        let failed = |what: &Path, error: &io::Error| {
+            CliError::system(format!("{}: {error}", what.display()))
+        };
+        let program = std::env::current_exe().map_err(|error| {
+            CliError::system(format!("cannot tell where this program lies: {error}"))
+        })?;
+        let dir = match &self.dir {
+            Some(dir) => fs::canonicalize(dir).map_err(|error| failed(dir, &error))?,
+            None => program.parent().unwrap_or(Path::new("/")).to_owned(),
+        };
+        // A link beside the program survives the move of their folder.
+        let target = match program.strip_prefix(&dir) {
+            Ok(name) if name.components().count() == 1 => name.to_owned(),
+            _ => program.clone(),
+        };
+        let mut foreign = Vec::new();
+        for name in names() {
+            let link = dir.join(name);
+            let name = link.display();
+            let found = look(&link).map_err(|error| failed(&link, &error))?;
+            let (line, done) = match (self.action, found) {
+                (Action::Install, Found::Ours(now)) if now == target => {
+                    (format!("{name} -> {}", now.display()), Ok(()))
+                }
+                (Action::Install, Found::Ours(_)) => (
+                    format!("{name} -> {}", target.display()),
+                    fs::remove_file(&link).and_then(|()| symlink(&target, &link)),
+                ),
+                (Action::Install, Found::Nothing) => (
+                    format!("{name} -> {}", target.display()),
+                    symlink(&target, &link),
+                ),
+                (Action::Install, Found::Foreign) => {
+                    foreign.push(name.to_string());
+                    continue;
+                }
+                (Action::List, Found::Ours(now)) => {
+                    (format!("{name} -> {}", now.display()), Ok(()))
+                }
+                (Action::List, Found::Foreign) => (format!("{name}: not ours"), Ok(())),
+                (Action::List, Found::Nothing) => (format!("{name}: no link"), Ok(())),
+                (Action::Remove, Found::Ours(_)) => {
+                    (format!("{name}: removed"), fs::remove_file(&link))
+                }
+                (Action::Remove, Found::Nothing | Found::Foreign) => continue,
+            };
+            done.map_err(|error| failed(&link, &error))?;
+            if writeln!(console.out, "{line}").is_err() {
+                break; // told when the console is closed
+            }
+        }
+        if foreign.is_empty() {
+            Ok(0)
+        } else {
+            let hint = "remove them first, or name another folder: hapsh links install DIR";
+            let names = foreign.join(" ");
+            Err(CliError::refused(format!("not ours, so left alone: {names}")).hint(hint))
+        }
     }
 }
 

@@ -1,9 +1,11 @@
-//! The verbs of `hash`: one file each, with its arguments and what it does.
+//! The verbs of `hash`: one file and one row of [`VERBS`] each. Command line, manual, completions and the function of
+//! `shell-init` follow from the table.
 
 pub mod change;
 pub mod completions;
 pub mod config;
 pub mod copy;
+mod drop_in;
 pub mod fetch;
 pub mod gateway;
 pub mod journal;
@@ -12,6 +14,171 @@ pub mod links;
 pub mod ping;
 pub mod question;
 pub mod run;
+pub mod service;
 pub mod shell;
 pub mod shell_init;
 pub mod status;
+
+use clap::{ArgMatches, Args};
+
+use super::error::CliError;
+use super::takes::{self, Class};
+use super::task::Request;
+
+/// The arguments of a verb.
+pub(crate) trait VerbArgs: Args {
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// Words that mean nothing.
+    fn request(self) -> Result<Request, CliError>;
+}
+
+/// A verb.
+#[derive(Debug)]
+pub(crate) struct Verb {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does, in a line.
+    about: &'static str,
+    /// Which of the options in front of a verb it honours; the others are refused.
+    pub(crate) takes: &'static [Class],
+    /// Whether `--help` leaves it out.
+    hidden: bool,
+    /// Adds its arguments to its part of the command line.
+    arguments: fn(clap::Command) -> clap::Command,
+    /// Reads its arguments.
+    read: fn(&ArgMatches) -> Result<Result<Request, CliError>, clap::Error>,
+}
+
+const fn row<A: VerbArgs>(
+    name: &'static str,
+    about: &'static str,
+    takes: &'static [Class],
+) -> Verb {
+    Verb {
+        name,
+        about,
+        takes,
+        hidden: false,
+        arguments: A::augment_args,
+        read: |matches| Ok(A::from_arg_matches(matches)?.request()),
+    }
+}
+
+impl Verb {
+    /// Its part of the command line.
+    pub(crate) fn command(&self) -> clap::Command {
+        let command = clap::Command::new(self.name)
+            .hide(self.hidden)
+            .disable_help_flag(true);
+        // Behind the arguments, whose own comment would stand in its place.
+        (self.arguments)(command).about(self.about)
+    }
+
+    /// What its words ask for.
+    ///
+    /// # Errors
+    /// Of the outer result, words that cannot be read; of the inner, words that mean nothing.
+    pub(crate) fn request(
+        &self,
+        matches: &ArgMatches,
+    ) -> Result<Result<Request, CliError>, clap::Error> {
+        (self.read)(matches)
+    }
+}
+
+/// The verb of that name.
+pub(crate) fn by_name(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == name)
+}
+
+/// All verbs, in the order of `--help`.
+pub(crate) static VERBS: &[Verb] = &[
+    row::<status::StatusArgs>(
+        "status",
+        "Show the states of HAProxy's servers; exit code 2 when one is not RUNNING/READY",
+        takes::QUESTION,
+    ),
+    row::<change::EnableArgs>(
+        "enable",
+        "Put servers into service, and wait until their checks pass",
+        takes::CHANGE,
+    ),
+    row::<change::DisableArgs>(
+        "disable",
+        "Take servers out of service, and prove it",
+        takes::CHANGE,
+    ),
+    row::<change::DrainArgs>("drain", "Let servers have no new clients", takes::CHANGE),
+    row::<change::WeightArgs>("weight", "Give servers another weight", takes::CHANGE),
+    row::<question::InfoArgs>("info", "Show HAProxy's process", takes::QUESTION),
+    row::<question::StatArgs>("stat", "Show HAProxy's counters as CSV", takes::QUESTION),
+    row::<question::SessArgs>("sess", "Show HAProxy's sessions", takes::QUESTION),
+    row::<question::RawArgs>("raw", "Send one line to the Runtime API", takes::QUESTION),
+    row::<run::RunArgs>(
+        "run",
+        "Run a command on the nodes (short: hash … -- COMMAND)",
+        takes::COMMAND,
+    ),
+    row::<copy::CopyArgs>(
+        "copy",
+        "Copy local files and folders to the nodes",
+        takes::WORK,
+    ),
+    row::<fetch::FetchArgs>("fetch", "Fetch files and folders of the nodes", takes::WORK),
+    row::<shell::ShellArgs>(
+        "shell",
+        "Open a prompt for commands on the nodes, whose connections stay open",
+        takes::PROMPT,
+    ),
+    row::<ping::PingArgs>(
+        "ping",
+        "See which nodes can be reached and logged in to",
+        takes::WORK,
+    ),
+    row::<service::ServiceArgs>(
+        "service",
+        "Start, stop and check services in the order of their dependencies, as MilkCheck does",
+        takes::SERVICE,
+    ),
+    row::<lab::LabArgs>(
+        "lab",
+        "Keep the embedded lab up, for other programs",
+        takes::LAB,
+    ),
+    row::<config::ConfigArgs>("config", "Show the configuration in force", takes::NOTHING),
+    row::<journal::JournalArgs>(
+        "journal",
+        "List the runs that are remembered, for --failed-of last; one per line, the last one last",
+        takes::NOTHING,
+    ),
+    row::<shell_init::ShellInitArgs>(
+        "shell-init",
+        "Print the function that makes `hash` reach the program in a shell",
+        takes::NOTHING,
+    ),
+    row::<links::LinksArgs>(
+        "links",
+        "Make, show or remove the links nodeset, milkcheck and so on",
+        takes::NOTHING,
+    ),
+    row::<completions::CompletionsArgs>(
+        "completions",
+        "Print the completions of a shell",
+        takes::NOTHING,
+    ),
+    row::<drop_in::Nodeset>("nodeset", "As ClusterShell's nodeset", takes::NOTHING),
+    row::<drop_in::Cluset>("cluset", "The same by its other name", takes::NOTHING),
+    row::<drop_in::Clush>("clush", "As ClusterShell's clush", takes::NOTHING),
+    row::<drop_in::Clubak>("clubak", "As ClusterShell's clubak", takes::NOTHING),
+    row::<drop_in::Milkcheck>("milkcheck", "As MilkCheck", takes::NOTHING),
+    Verb {
+        hidden: true,
+        ..row::<gateway::GatewayArgs>(
+            "gateway",
+            "Serve as a gateway of another hash, which starts this by itself",
+            takes::NOTHING,
+        )
+    },
+];

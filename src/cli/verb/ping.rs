@@ -2,20 +2,31 @@
 
 use clap::Args;
 
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
-use crate::work::ping::Ping;
+use crate::cli::exit::Statuses;
+use crate::cli::resolve::Job;
+use crate::cli::task::{Request, Task};
 
 /// Arguments of `ping`: none.
 #[derive(Debug, Args)]
 pub struct PingArgs {}
 
 /// Connects to all nodes and says of each whether that worked.
-pub(crate) fn run(_args: &PingArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    if context.care.dry_run {
-        return context.dry_run("connect and log in");
+struct Ping;
+
+impl VerbArgs for PingArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Nodes(Box::new(Ping)))
     }
-    let fleet = context.fleet()?;
-    let statuses = context.statuses();
-    context.run(&fleet, &Ping, statuses)
+}
+
+impl Task for Ping {
+    fn what(&self) -> String {
+        "connect and log in".to_owned()
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        job.run(&crate::work::ping::Ping, Statuses::Command)
+    }
 }

@@ -1,20 +1,30 @@
 //! `info`, `stat`, `sess` and `raw`: HAProxy's own words, gathered.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use clap::Args;
 
-use crate::answer::Answer;
-use crate::cli::context::Context;
+use super::VerbArgs;
+use crate::answer::{Answer, Said};
 use crate::cli::error::CliError;
+use crate::cli::exit::Statuses;
+use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::task::{Effect, Request, Task};
 use crate::haproxy::command::{Command, RawCommand};
 use crate::work::haproxy::Asker;
 use crate::work::haproxy::question::Question;
 
-/// Arguments of `info`, `stat` and `sess`: none.
+/// Arguments of `info`: none.
 #[derive(Debug, Args)]
-pub struct QuestionArgs {}
+pub struct InfoArgs {}
+
+/// Arguments of `stat`: none.
+#[derive(Debug, Args)]
+pub struct StatArgs {}
+
+/// Arguments of `sess`: none.
+#[derive(Debug, Args)]
+pub struct SessArgs {}
 
 /// Arguments of `raw`.
 #[derive(Debug, Args)]
@@ -28,58 +38,94 @@ pub struct RawArgs {
 }
 
 /// Asks all nodes a question.
-pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let sockets = context.sockets()?;
-    if context.care.dry_run {
-        let nodes = context.nodes()?;
-        // What cannot be written is told when the console is closed.
-        let _ = writeln!(context.console.out, "{nodes}: {command}");
-        context.console.complain("dry run: nothing was contacted");
-        return Ok(0);
-    }
-    let fleet = context.fleet()?;
-    let answer = if command == Command::ShowInfo {
-        Answer::Info
-    } else if command == Command::ShowStat {
-        Answer::Stat
-    } else if command == Command::ShowSessions {
-        Answer::Sessions
-    } else {
-        Answer::Raw
-    };
-    let work = Question {
-        names: Arc::clone(&fleet.plan.nodes),
-        sockets,
-        command,
-        answer,
-        asker: Asker::default(),
-    };
-    let statuses = context.statuses();
-    context.run(&fleet, &work, statuses)
+struct Ask {
+    command: Command,
+    /// What the answers are.
+    answer: fn(Vec<Said>) -> Answer,
+    /// What may change something, as it was typed.
+    changes: Option<String>,
 }
 
-/// Sends what was typed.
-pub(crate) fn raw(args: &RawArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let typed = RawCommand::parse(&args.command).map_err(|error| {
-        CliError::usage(format!(
-            "cannot send `{}`: {error}",
-            args.command.escape_debug()
-        ))
-    })?;
-    if args.read_only {
-        let lowered = RawCommand::parse(&format!("user;{}", args.command))
-            .map_err(|error| CliError::usage(error.to_string()))?;
-        return run(Command::Raw(lowered), context);
+fn ask(command: Command, answer: fn(Vec<Said>) -> Answer) -> Request {
+    Request::Nodes(Box::new(Ask {
+        command,
+        answer,
+        changes: None,
+    }))
+}
+
+impl VerbArgs for InfoArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(ask(Command::ShowInfo, Answer::Info))
     }
-    if typed.changes() {
-        if !context.care.yes && !context.care.dry_run {
-            return Err(CliError::refused(format!(
-                "`{}` may change something, and what `raw` sends is neither checked nor read back; nothing was sent",
-                args.command
+}
+
+impl VerbArgs for StatArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(ask(Command::ShowStat, Answer::Stat))
+    }
+}
+
+impl VerbArgs for SessArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(ask(Command::ShowSessions, Answer::Sessions))
+    }
+}
+
+impl VerbArgs for RawArgs {
+    fn request(self) -> Result<Request, CliError> {
+        let typed = RawCommand::parse(&self.command).map_err(|error| {
+            CliError::usage(format!(
+                "cannot send `{}`: {error}",
+                self.command.escape_debug()
             ))
-            .hint("add --yes to send it, or use enable, disable, drain or weight"));
+        })?;
+        if self.read_only {
+            let lowered = RawCommand::parse(&format!("user;{}", self.command))
+                .map_err(|error| CliError::usage(error.to_string()))?;
+            return Ok(ask(Command::Raw(lowered), Answer::Raw));
         }
-        context.refuse_shrunken_glob()?;
+        let changes = typed.changes().then_some(self.command);
+        Ok(Request::Nodes(Box::new(Ask {
+            command: Command::Raw(typed),
+            answer: Answer::Raw,
+            changes,
+        })))
     }
-    run(Command::Raw(typed), context)
+}
+
+impl Task for Ask {
+    fn what(&self) -> String {
+        self.command.to_string()
+    }
+
+    fn effect(&self) -> Effect {
+        match self.changes {
+            Some(_) => Effect::Changes,
+            None => Effect::Looks,
+        }
+    }
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        sockets::sockets(asked)?;
+        let care = &asked.options.care;
+        match &self.changes {
+            Some(typed) if !care.yes && !care.dry_run => Err(CliError::refused(format!(
+                "`{typed}` may change something, and what `raw` sends is neither checked nor read back; nothing was sent"
+            ))
+            .hint("add --yes to send it, or use enable, disable, drain or weight")),
+            _ => Ok(()),
+        }
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let work = Question {
+            names: Arc::clone(&job.plan.nodes),
+            sockets: sockets::sockets(job.asked)?,
+            answer: self.answer,
+            command: self.command,
+            asker: Asker::default(),
+        };
+        job.run(&work, Statuses::Command)
+    }
 }

@@ -1,16 +1,17 @@
 //! `run`, and `-- COMMAND`: a command on the nodes.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use clap::Args;
 use indexmap::IndexMap;
 
-use crate::cli::confirm::confirm;
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
-use crate::cli::order::{Job, Order};
+use crate::cli::input::read;
+use crate::cli::order::{CommandLine, Order};
+use crate::cli::resolve::{Asked, Job, reach};
 use crate::cli::rollout::Rollout;
+use crate::cli::task::{Effect, Request, Task};
 use crate::event::NodeId;
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
@@ -31,65 +32,90 @@ pub struct RunArgs {
     pub(in crate::cli) command: Vec<String>,
 }
 
-impl RunArgs {
-    /// The same with the options that stood in front of the verb.
-    pub(in crate::cli) fn over(self, order: Order, rollout: Rollout) -> Self {
-        Self {
-            order: self.order.or(order),
-            rollout: self.rollout.or(rollout),
-            ..self
-        }
+impl VerbArgs for RunArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Nodes(Box::new(Run {
+            args: self,
+            line: None,
+        })))
     }
 }
 
 /// Runs the command on all nodes.
-pub(crate) fn run(args: RunArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let RunArgs {
-        order,
-        rollout,
-        command,
-    } = args;
-    let job = order.job(&command, context.care.stdin)?;
-    if context.care.dry_run {
-        return dry_run(&job, context);
-    }
-    let mut fleet = context.fleet()?;
-    let what = job.to_string();
-    if let (true, Some(launcher)) = (job.is_as_other(), &fleet.launcher)
-        && fleet.plan.nodes.iter().any(|node| launcher.takes(node))
-    {
-        return Err(CliError::usage(
-            "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
-        ));
-    }
-    confirm(context, &fleet, &what)?;
-    let stdin = if context.care.stdin {
-        Some(Context::read("-".as_ref())?.into())
-    } else {
-        None
-    };
-    fleet.plan.tolerance = rollout.tolerance(fleet.plan.nodes.len());
-    let person = Arc::new(context.person()?);
-    let work = job.work(&fleet.plan.nodes, stdin, person)?;
-    context.roll_out(&fleet, &*work, &rollout, &what)
+struct Run {
+    args: RunArgs,
+    /// What is run, once its options were checked and its script read.
+    line: Option<CommandLine>,
 }
 
-/// Says what each node would run, equal commands once.
-fn dry_run(job: &Job, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let nodes = context.nodes()?;
-    let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
-    let mut commands: IndexMap<String, NodeSet> = IndexMap::new();
-    for (node, name) in (0..).map(NodeId).zip(&names) {
-        let command = job.on(&names, node)?;
-        commands.entry(command).or_default().insert(name);
+impl Run {
+    fn line(&self) -> Result<&CommandLine, CliError> {
+        let missing = || CliError::usage("no command");
+        self.line.as_ref().ok_or_else(missing)
     }
-    for (command, nodes) in commands {
-        // What cannot be written is told when the console is closed.
-        let _ = writeln!(context.console.out, "{nodes}: {command}");
+}
+
+impl Task for Run {
+    fn what(&self) -> String {
+        self.line
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
     }
-    context.console.complain(format_args!(
-        "{}: dry run: nothing was contacted",
-        context.called
-    ));
-    Ok(0)
+
+    fn effect(&self) -> Effect {
+        Effect::Acts
+    }
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        // The options may stand in front of the verb, too.
+        let args = std::mem::take(&mut self.args);
+        self.args = RunArgs {
+            order: args.order.or(asked.options.order.clone()),
+            rollout: args.rollout.or(asked.options.rollout.clone()),
+            ..args
+        };
+        let line = self
+            .args
+            .order
+            .line(&self.args.command, asked.options.care.stdin)?;
+        self.line = Some(line);
+        Ok(())
+    }
+
+    fn plan(&self, nodes: &NodeSet) -> Result<Vec<(NodeSet, String)>, CliError> {
+        let line = self.line()?;
+        let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
+        let mut commands: IndexMap<String, NodeSet> = IndexMap::new();
+        for (node, name) in (0..).map(NodeId).zip(&names) {
+            let command = line.on(&names, node)?;
+            commands.entry(command).or_default().insert(name);
+        }
+        Ok(commands
+            .into_iter()
+            .map(|(command, nodes)| (nodes, command))
+            .collect())
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let what = self.what();
+        let line = self.line.ok_or_else(|| CliError::usage("no command"))?;
+        if let (true, Some(launcher)) = (line.is_as_other(), &job.reached.launcher)
+            && job.plan.nodes.iter().any(|node| launcher.takes(node))
+        {
+            return Err(CliError::usage(
+                "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
+            ));
+        }
+        let stdin = if job.asked.options.care.stdin {
+            Some(read("-".as_ref())?.into())
+        } else {
+            None
+        };
+        let rollout = &self.args.rollout;
+        job.plan.tolerance = rollout.tolerance(job.plan.nodes.len());
+        let person = Arc::new(reach::person(job.asked.called, job.console)?);
+        let work = line.work(&job.plan.nodes, stdin, person)?;
+        job.roll_out(&*work, rollout, &what)
+    }
 }

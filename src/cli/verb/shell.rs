@@ -5,8 +5,10 @@ mod sets;
 
 use clap::Args;
 
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
+use crate::cli::resolve::{Asked, Job};
+use crate::cli::task::{Request, Task};
 use session::Session;
 
 /// Arguments of `shell`: none.
@@ -32,22 +34,33 @@ Ctrl-C stops the command, Enter shows what is at work. A line that begins with a
 The exit code is 0, with -S the largest exit status there was. If standard input is no terminal, its lines are run one
 after another until one of them cannot be done; the exit code is then the highest that the commands by themselves have.";
 
+impl VerbArgs for ShellArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Nodes(Box::new(Shell)))
+    }
+}
+
 /// Runs what is typed until there is no more.
-pub(crate) fn run(_args: &ShellArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    if context.care.dry_run {
-        return context.dry_run("open a prompt for commands on the nodes");
+struct Shell;
+
+impl Task for Shell {
+    fn what(&self) -> String {
+        "open a prompt for commands on the nodes".to_owned()
     }
-    let from_stdin = context.targets.nodes.iter().any(|text| text == "-")
-        || context
-            .targets
-            .hostfile
-            .iter()
-            .any(|file| file.as_os_str() == "-");
-    if context.care.stdin || from_stdin {
-        return Err(CliError::usage(
-            "standard input gives `shell` its commands; name nodes and inputs otherwise",
-        ));
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        let targets = &asked.options.targets;
+        let from_stdin = targets.nodes.iter().any(|text| text == "-")
+            || targets.hostfile.iter().any(|file| file.as_os_str() == "-");
+        match from_stdin && !asked.options.care.dry_run {
+            true => Err(CliError::usage(
+                "standard input gives `shell` its commands; name nodes otherwise",
+            )),
+            false => Ok(()),
+        }
     }
-    let fleet = context.fleet()?;
-    Session::run(fleet, context)
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        Session::run(job)
+    }
 }

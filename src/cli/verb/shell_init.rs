@@ -5,10 +5,12 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::context::Context;
+use super::VerbArgs;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::front;
 use crate::cli::quote::quote;
+use crate::cli::resolve::Asked;
+use crate::cli::task::{Here, Request};
 
 /// Arguments of `shell-init`.
 #[derive(Debug, Args)]
@@ -70,15 +72,13 @@ impl Shell {
 }
 
 /// Every first word that means the program: the verbs and the other front-ends.
-fn verbs() -> Vec<String> {
-    let mut command = front::hash::command();
+fn verbs(mut command: clap::Command) -> Vec<String> {
     command.build();
-    let verbs = command
+    let mut all: Vec<_> = command
         .get_subcommands()
         .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_all_aliases()))
-        .map(str::to_owned);
-    let front_ends = front::FRONT_ENDS.iter().map(|front_end| front_end.name);
-    let mut all: Vec<_> = verbs.chain(front_ends.map(str::to_owned)).collect();
+        .map(str::to_owned)
+        .collect();
     all.sort();
     all.dedup();
     all
@@ -101,13 +101,23 @@ fn program(called: &Path) -> Result<String, CliError> {
     }
 }
 
-/// Prints the function.
-pub(crate) fn run(args: &ShellInitArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let called = std::env::args_os().next().unwrap_or_default();
-    let script = args.shell.script(&program(Path::new(&called))?, &verbs());
-    // A failure is told when the console is closed.
-    let _ = context.console.out.write_all(script.as_bytes());
-    Ok(0)
+impl VerbArgs for ShellInitArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
+    }
+}
+
+impl Here for ShellInitArgs {
+    /// Prints the function.
+    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        let called = std::env::args_os().next().unwrap_or_default();
+        let script = self
+            .shell
+            .script(&program(Path::new(&called))?, &verbs((asked.grammar)()));
+        // A failure is told when the console is closed.
+        let _ = console.out.write_all(script.as_bytes());
+        Ok(0)
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_verb_is_in_the_function_and_nothing_is_left_to_fill_in() {
-        let verbs = verbs();
+        let verbs = verbs(crate::cli::front::hash::command());
         assert!(verbs.contains(&"run".to_owned()), "{verbs:?}");
         for shell in Shell::value_variants() {
             let script = shell.script("hapsh", &verbs);

@@ -1,14 +1,16 @@
 //! `status`: the states of the servers on all load balancers.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 
-use crate::cli::context::Context;
+use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
+use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::task::{Request, Task};
+use crate::haproxy::select::Selector;
 use crate::work::haproxy::status::Status;
 
 /// Arguments of `status`.
@@ -29,32 +31,49 @@ pub struct StatusArgs {
 }
 
 /// Shows the servers; exit code 2 when one is not RUNNING/READY.
-pub(crate) fn run(args: &StatusArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let selectors = context.selectors(&args.select)?;
-    let sockets = context.sockets()?;
-    if context.care.dry_run {
-        let nodes = context.nodes()?;
-        let what = if args.select.is_empty() {
-            "all servers".to_owned()
+#[derive(Debug)]
+struct Show {
+    args: StatusArgs,
+    selectors: Vec<Selector>,
+}
+
+impl VerbArgs for StatusArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Nodes(Box::new(Show {
+            selectors: sockets::selectors(&self.select)?,
+            args: self,
+        })))
+    }
+}
+
+impl Task for Show {
+    fn what(&self) -> String {
+        if self.args.select.is_empty() {
+            "show all servers".to_owned()
         } else {
-            args.select.join(" ")
-        };
-        // What cannot be written is told when the console is closed.
-        let _ = writeln!(context.console.out, "{nodes}: show {what}");
-        context.console.complain("dry run: nothing was contacted");
-        return Ok(0);
+            format!("show {}", self.args.select.join(" "))
+        }
     }
-    let fleet = context.fleet()?;
-    let mut work = Status::new(Arc::clone(&fleet.plan.nodes), sockets, selectors);
-    work.only_bad = args.bad;
-    work.long = args.long;
-    work.ignore_unresolved = args.ignore_unresolved;
-    let code = context.run(&fleet, &work, Statuses::Monitoring)?;
-    if work.several_processes.load(Ordering::Relaxed) {
-        context.console.complain(format_args!(
-            "{}: warning: HAProxy runs in several processes (nbproc), and only one of them answers",
-            context.called
-        ));
+
+    fn selectors(&self) -> &[String] {
+        &self.args.select
     }
-    Ok(code)
+
+    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+        sockets::sockets(asked).map(drop)
+    }
+
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        let Self { args, selectors } = *self;
+        let sockets = sockets::sockets(job.asked)?;
+        let mut work = Status::new(Arc::clone(&job.plan.nodes), sockets, selectors);
+        work.only_bad = args.bad;
+        work.long = args.long;
+        work.ignore_unresolved = args.ignore_unresolved;
+        let code = job.run(&work, Statuses::Monitoring)?;
+        if work.several_processes.load(Ordering::Relaxed) {
+            job.warn("HAProxy runs in several processes (nbproc), and only one of them answers");
+        }
+        Ok(code)
+    }
 }

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 
 use super::super::axes::{axes, default_axes};
 use super::super::color::colored;
-use super::super::groups::folders;
 use crate::cli::console::Console;
+use crate::cli::resolve::groups::folders;
 use crate::config::Environment;
 use crate::gather::tree::LineTree;
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};

@@ -69,7 +69,7 @@ fn copy(
         follow: true,
     };
     let plan = session.plan();
-    if session.worker.has_placeholders {
+    if session.worker.can()?.here {
         let line = match copying {
             Copying::Push => copy::here(&[source.into()], dest, keep),
             Copying::Pull => fetch::here(&[source.to_owned()], Path::new(dest), keep),

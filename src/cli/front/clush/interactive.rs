@@ -7,8 +7,8 @@ use std::io::Write;
 
 use super::failure::Failure;
 use super::session::{End, INTERRUPT, Session};
-use crate::cli::groups::Sources;
 use crate::cli::interactive::{self, Current, Line, Words};
+use crate::cli::resolve::groups::Sources;
 use crate::config::clush::Verbosity;
 use crate::exec::Means;
 use crate::nodeset::{self, EvalError, NodeSet};
@@ -89,7 +89,7 @@ fn parse(text: &str) -> Line<'_> {
 }
 
 fn editor(session: &Session<'_>, current: Current) -> Result<Editor, Failure> {
-    let environment = &session.environment;
+    let environment = &session.site.environment;
     let mut sources = Sources::new(environment, session.options.groupsconf.clone());
     if let Some(source) = &session.options.source {
         sources.set_default(source)?;
@@ -112,7 +112,7 @@ impl Session<'_> {
 
     /// What is typed next, or the signal that came instead.
     fn ask(&self, editor: &mut Editor) -> Result<Result<Typed, u8>, Failure> {
-        self.engine
+        self.runtime
             .block_on(async |signals| {
                 tokio::select! {
                     biased;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::options::{Options, Part};
-use crate::cli::groups::no_all;
+use crate::cli::resolve::groups::no_all;
 use crate::cli::resolve::lists::ListError;
 use crate::cli::resolve::targets::{self, Note, Piece, Role, Rules, TargetError, Words};
 use crate::nodeset::{Groups, NodeSet};

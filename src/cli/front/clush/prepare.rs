@@ -16,9 +16,10 @@ use super::tree;
 use super::worker::Worker;
 use crate::cli::axes::{axes, default_axes};
 use crate::cli::console::Console;
-use crate::cli::context::Engine;
-use crate::cli::groups::{Sources, folders};
+use crate::cli::resolve::groups::Sources;
 use crate::cli::resolve::nodes::bounded;
+use crate::cli::runtime::Runtime;
+use crate::cli::site::Site;
 use crate::config::clush::{ClushConf, Verbosity};
 use crate::config::{Color, Environment};
 use crate::event::Meter;
@@ -40,8 +41,9 @@ pub(super) fn prepare<'a>(
     options: Options,
     console: &'a mut Console,
 ) -> Result<Session<'a>, Failure> {
-    let environment = Environment::of_process();
-    let folders = folders(&environment);
+    let site = Site::new(Environment::of_process());
+    let environment = &site.environment;
+    let folders = site.folders();
     let defaults = Defaults::load(&folders).map_err(|error| Failure::Named(error.to_string()))?;
     let mut conf = match &options.conf {
         Some(file) => ClushConf::file(file.clone())?,
@@ -52,14 +54,14 @@ pub(super) fn prepare<'a>(
     if verbosity == Verbosity::Debug {
         console.complain("DEBUG:root:clush: STARTING DEBUG");
     }
-    let color = color(&conf, &options, &environment, console)?;
+    let color = color(&conf, &options, environment, console)?;
     if options.diff && options.lines {
         return Err(Failure::Usage(
             "option mismatch (diff not supported in line_mode)".to_owned(),
         ));
     }
     conf.node_count()?;
-    let mut sources = Sources::new(&environment, options.groupsconf.clone());
+    let mut sources = Sources::new(environment, options.groupsconf.clone());
     if let Some(source) = &options.source {
         sources.set_default(source)?;
     }
@@ -73,7 +75,7 @@ pub(super) fn prepare<'a>(
     if nodes.is_empty() {
         return Err(Failure::Usage("No node to run on.".to_owned()));
     }
-    bounded(&nodes, &environment)?;
+    bounded(&nodes, environment)?;
     if let Some(picked) = options
         .pick
         .map(|count| nodes::pick(&nodes, count))
@@ -111,16 +113,16 @@ pub(super) fn prepare<'a>(
     }
     conf.command_prefix()?;
     conf.maxrc()?;
-    let engine = Engine::start().map_err(|error| Failure::Named(error.to_string()))?;
+    let runtime = Runtime::start().map_err(|error| Failure::Named(error.to_string()))?;
     let password = match conf.password_prompt()? {
-        true => Some(ask_password(&engine, &console.floor)?),
+        true => Some(ask_password(&runtime, &console.floor)?),
         false => None,
     };
     let name = options.worker.as_deref();
     let name = name.or(defaults.distant_workername.as_deref());
     let worker = Worker::by_name(name.unwrap_or("ssh"))?;
-    let topology = match worker.is_ssh {
-        true => tree::topology(&options, &environment, &defaults, &folders)?,
+    let topology = match worker.can()?.ssh {
+        true => tree::topology(&options, environment, &defaults, &folders)?,
         false => None,
     };
     if let Some(topology) = &topology {
@@ -134,14 +136,14 @@ pub(super) fn prepare<'a>(
     let fanout = fanout
         .and_then(NonZeroUsize::new)
         .ok_or_else(|| Failure::Plain("(Config Main.fanout): must be at least 1".to_owned()))?;
-    if forwards && !worker.takes_input {
+    if forwards && !worker.can()?.stdin {
         return Err(Failure::Named(format!(
             "EngineClientError: writing to stdin is not supported by {} worker",
             worker.name
         )));
     }
     let sent = Meter::default();
-    let input = input(&environment, &sent, password, forwards);
+    let input = input(environment, &sent, password, forwards);
     Ok(Session {
         called,
         gather: options.gather,
@@ -149,19 +151,19 @@ pub(super) fn prepare<'a>(
         sources,
         style,
         nodes,
-        engine,
+        runtime,
         worker,
         topology,
         input,
         sent,
-        fanout: fanout.min(most(files, worker)),
+        fanout: fanout.min(most(files, worker.files()?)),
         limits,
         verbosity,
         color,
         interactive,
         keyboard,
         options,
-        environment,
+        site,
         console,
     })
 }
@@ -269,9 +271,9 @@ fn open_files(
 }
 
 /// How many nodes at one time the limit of open files allows.
-fn most(files: usize, worker: &Worker) -> NonZeroUsize {
+fn most(files: usize, each: usize) -> NonZeroUsize {
     let room = files.saturating_sub(OWN_FILES);
-    let nodes = room.checked_div(worker.files).unwrap_or(usize::MAX);
+    let nodes = room.checked_div(each).unwrap_or(usize::MAX);
     NonZeroUsize::new(nodes).unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -299,9 +301,9 @@ fn activate(
 }
 
 /// The password for all nodes, asked for once.
-fn ask_password(engine: &Engine, floor: &Floor) -> Result<String, Failure> {
+fn ask_password(runtime: &Runtime, floor: &Floor) -> Result<String, Failure> {
     let person = Person::new(floor.clone(), |_| {});
-    let asked = engine.block_on(async |signals| {
+    let asked = runtime.block_on(async |signals| {
         tokio::select! {
             biased;
             _ = signals.stops.recv() => Err(()),

@@ -12,20 +12,19 @@ use super::options::Options;
 use super::tree::{self, Tree};
 use super::worker::{Given, Worker};
 use crate::cli::console::Console;
-use crate::cli::context::Engine;
-use crate::cli::groups::Sources;
 use crate::cli::outputs;
-use crate::config::Environment;
+use crate::cli::resolve::groups::Sources;
+use crate::cli::runtime::Runtime;
+use crate::cli::site::Site;
 use crate::config::clush::{ClushConf, Verbosity};
 use crate::event::{Ending, ErrorCode, Meter, NodeId, Outcome, Summary};
 use crate::exec::pool::SessionPool;
-use crate::exec::{Means, Requests, dispatch};
+use crate::exec::{Means, dispatch};
 use crate::nodeset::{self, NodeSet, Style};
 use crate::placeholder::LOCAL;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::clush::{Clush, Form, Gateways, Look, Reasons};
 use crate::report::files::Files;
-use crate::terminal::enter::Enter;
 use crate::topology::Topology;
 use crate::transport::Command;
 use crate::transport::input::Input;
@@ -38,7 +37,7 @@ const AUTHENTICATE: Duration = Duration::from_secs(30);
 /// Everything but the command.
 pub(super) struct Session<'a> {
     pub(super) called: &'a str,
-    pub(super) environment: Environment,
+    pub(super) site: Site,
     pub(super) console: &'a mut Console,
     pub(super) options: Options,
     pub(super) conf: ClushConf,
@@ -48,7 +47,7 @@ pub(super) struct Session<'a> {
     pub(super) nodes: NodeSet,
     /// Whether equal outputs are shown once.
     pub(super) gather: bool,
-    pub(super) engine: Engine,
+    pub(super) runtime: Runtime,
     pub(super) worker: &'static Worker,
     /// Which gateways lead to which nodes.
     pub(super) topology: Option<Topology>,
@@ -121,7 +120,7 @@ impl Session<'_> {
 
     /// Runs a command on all nodes and shows what comes of it.
     pub(super) fn run(&mut self, command: &str) -> Result<End, Failure> {
-        if self.worker.has_placeholders || self.topology.is_some() && !self.is_remote() {
+        if self.worker.can()?.here || self.topology.is_some() && !self.is_remote() {
             LOCAL
                 .parse(command)
                 .map_err(|error| Failure::Named(error.to_string()))?;
@@ -170,7 +169,7 @@ impl Session<'_> {
         let given = Given {
             called: self.called,
             conf: &self.conf,
-            environment: &self.environment,
+            site: &self.site,
             console: &*self.console,
             nodes: &plan.nodes,
             folded: &self.nodes.fold(&self.style),
@@ -185,16 +184,16 @@ impl Session<'_> {
             None => (None, reached),
         };
         let means = Means {
-            launcher: reached.launcher.as_deref(),
+            launcher: reached.ready.launcher.as_deref(),
             pool,
-            ..Means::new(&*reached.transport, work)
+            ..Means::new(&*reached.ready.transport, work)
         };
         self.show(plan, means, (reached.reasons, tree.as_ref()), moved)
     }
 
     /// Closes the connections that were kept for the next work.
     pub(super) fn close(&self, pool: &SessionPool) -> Result<(), Failure> {
-        let closed = self.engine.block_on(async |_| pool.close().await);
+        let closed = self.runtime.block_on(async |_| pool.close().await);
         closed.map_err(|error| Failure::Named(error.to_string()))
     }
 
@@ -267,20 +266,16 @@ impl Session<'_> {
             Arc::clone(&plan.nodes),
             &mut out,
             err,
-            &this.scratch(),
+            &this.site.scratch(),
         );
         let mut files = match live {
             true => this.files(plan)?,
             false => None,
         };
+        let keys = this.interactive.then_some(&this.console.floor);
         let (summary, signal) = this
-            .engine
-            .block_on(async |signals| {
-                let mut enter = this.interactive.then(|| Enter::listen(&this.console.floor));
-                let requests = Requests {
-                    stops: &mut signals.stops,
-                    questions: enter.as_mut().map(|enter| &mut enter.pressed),
-                };
+            .runtime
+            .attend(keys, async |requests| {
                 let running = async {
                     match &mut files {
                         Some(files) => {
@@ -290,17 +285,16 @@ impl Session<'_> {
                         None => dispatch(plan, means, requests, &mut clush).await,
                     }
                 };
-                let summary = tokio::select! {
+                tokio::select! {
                     biased;
                     node = stranded(tree) => {
-                        let text = format!("TREE MODE: No route available to {node}");
-                        return Err(Failure::Named(text));
+                        Err(Failure::Named(format!("TREE MODE: No route available to {node}")))
                     }
-                    summary = running => summary,
-                };
-                Ok((summary, signals.first()))
+                    summary = running => Ok(summary),
+                }
             })
-            .map_err(|error| Failure::Named(error.to_string()))??;
+            .map_err(|error| Failure::Named(error.to_string()))?;
+        let summary = summary?;
         let incomplete = clush.incomplete();
         drop(clush);
         out.flush()?;
@@ -336,12 +330,6 @@ impl Session<'_> {
                 Ok(End::Done(codes.max().unwrap_or(0)))
             }
         }
-    }
-
-    /// The folder for output that outgrows memory: `$TMPDIR`, else `/tmp`.
-    fn scratch(&self) -> PathBuf {
-        let folder = self.environment.get("TMPDIR");
-        folder.map_or_else(|| "/tmp".into(), PathBuf::from)
     }
 
     /// The files of `--outdir` and `--errdir`.

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::options::Options;
 use super::ssh::native_options;
 use super::worker::{Given, Reached};
-use crate::cli::tree::{self, Spoken, Wording};
+use crate::cli::resolve::gateways::{self as tree, Spoken, Wording};
 use crate::config::Environment;
 use crate::config::clush::Verbosity;
 use crate::event::Outcome;
@@ -19,6 +19,7 @@ use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
 use crate::transport::gateway::OpenGateways;
 use crate::transport::local::Local;
+use crate::transport::ways::Reached as Ready;
 
 /// What the original shows for nodes that were begun on a gateway that is lost.
 const LOST: u8 = 76;
@@ -71,9 +72,7 @@ impl Tree {
         given: &Given<'_>,
         reached: Reached,
     ) -> Result<(Self, Reached), Failure> {
-        let Reached {
-            transport, reasons, ..
-        } = reached;
+        let Reached { ready, reasons } = reached;
         let words = given.words("ssh_options")?;
         let native = native_options(words.clone());
         let user = native.as_ref().and_then(|native| native.user.clone());
@@ -88,7 +87,7 @@ impl Tree {
         };
         let spoken = Spoken::new(given.called, &given.console.err, Wording::Clush);
         let spoken = Arc::new(spoken.map_err(|error| Failure::Named(error.to_string()))?);
-        let ssh: Arc<dyn Transport> = transport.into();
+        let ssh: Arc<dyn Transport> = ready.transport.into();
         let mut gateways = tree::gateways(
             topology.clone(),
             Arc::clone(&ssh),
@@ -101,11 +100,11 @@ impl Tree {
             true => Box::new(ssh),
             false => Box::new(Local::new(given.nodes, given.folded.to_owned())),
         };
-        let reached = Reached {
+        let ready = Ready {
             transport: direct,
             launcher: Some(Box::new(gateways)),
-            reasons,
         };
+        let reached = Reached { ready, reasons };
         Ok((Self { open, spoken }, reached))
     }
 }

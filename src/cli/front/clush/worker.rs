@@ -1,42 +1,30 @@
-//! The workers of `-R`: how nodes are reached. One row of [`WORKERS`] each.
+//! The workers of `-R` by the names that `clush` has for them, each one of our ways to reach nodes.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::failure::Failure;
 use super::ssh::{Native as NativeOptions, native_options};
 use crate::cli::console::Console;
-use crate::config::Environment;
+use crate::cli::resolve::reach;
+use crate::cli::site::Site;
 use crate::config::clush::ClushConf;
 use crate::ini;
 use crate::plan::NodeName;
 use crate::report::clush::Reasons;
 use crate::terminal::ask::Person;
-use crate::transport::Transport;
-use crate::transport::launch::{LaunchedOnly, Launcher};
-use crate::transport::local::Local;
-use crate::transport::openssh::OpenSsh;
-use crate::transport::pdsh::Pdsh;
-use crate::transport::rsh::Rsh;
-use crate::transport::slurm::Slurm;
-use crate::transport::ssh::user_config::{Facts, Options};
-use crate::transport::ssh::{Native, Settings, Via};
+use crate::transport::ssh::Via;
+use crate::transport::ways::{self, Can, Reached as Ready, Way};
 
-/// A way to reach nodes.
+/// A worker of `clush`.
 #[derive(Debug)]
 pub(super) struct Worker {
     /// Its name.
     pub(super) name: &'static str,
-    /// Whether commands have placeholders.
-    pub(super) has_placeholders: bool,
-    /// Whether commands can be given standard input.
-    pub(super) takes_input: bool,
-    /// Whether it is SSH, by which gateways are reached too.
-    pub(super) is_ssh: bool,
-    /// How many open files a node at work costs.
-    pub(super) files: usize,
-    make: fn(&Given<'_>) -> Result<Reached, Failure>,
+    /// How it reaches nodes.
+    way: &'static str,
+    /// The key of the program it runs, and that of the program's options.
+    keys: (&'static str, &'static str),
 }
 
 /// What workers are made of.
@@ -44,7 +32,7 @@ pub(super) struct Worker {
 pub(super) struct Given<'a> {
     pub(super) called: &'a str,
     pub(super) conf: &'a ClushConf,
-    pub(super) environment: &'a Environment,
+    pub(super) site: &'a Site,
     pub(super) console: &'a Console,
     /// The nodes, in the order of their set.
     pub(super) nodes: &'a [NodeName],
@@ -55,46 +43,23 @@ pub(super) struct Given<'a> {
 /// A worker, ready for a run.
 #[derive(Debug)]
 pub(super) struct Reached {
-    pub(super) transport: Box<dyn Transport>,
-    pub(super) launcher: Option<Box<dyn Launcher>>,
+    pub(super) ready: Ready,
     pub(super) reasons: Reasons,
 }
 
 /// All workers.
 static WORKERS: &[Worker] = &[
-    Worker {
-        is_ssh: true,
-        ..row("ssh", 1, ssh)
-    },
-    Worker {
-        is_ssh: true,
-        ..row("openssh", 4, openssh)
-    },
-    Worker {
-        has_placeholders: true,
-        ..row("exec", 4, exec)
-    },
-    row("rsh", 4, rsh),
-    Worker {
-        takes_input: false,
-        ..row("pdsh", 0, pdsh)
-    },
-    row("slurm", 0, slurm),
+    row("ssh", "native", ("ssh_path", "ssh_options")),
+    row("openssh", "ssh", ("ssh_path", "ssh_options")),
+    row("exec", "exec", ("", "")),
+    row("rsh", "rsh", ("rsh_path", "rsh_options")),
+    row("pdsh", "pdsh", ("", "")),
+    // What `ssh_options` are for ssh they are for `srun` here.
+    row("slurm", "slurm", ("", "ssh_options")),
 ];
 
-const fn row(
-    name: &'static str,
-    files: usize,
-    make: fn(&Given<'_>) -> Result<Reached, Failure>,
-) -> Worker {
-    Worker {
-        name,
-        has_placeholders: false,
-        takes_input: true,
-        is_ssh: false,
-        files,
-        make,
-    }
+const fn row(name: &'static str, way: &'static str, keys: (&'static str, &'static str)) -> Worker {
+    Worker { name, way, keys }
 }
 
 impl Worker {
@@ -104,9 +69,71 @@ impl Worker {
         found.ok_or_else(|| Failure::Plain(format!("Could not load worker '{name}'")))
     }
 
+    fn way(&self) -> Result<&'static Way, Failure> {
+        let unknown = || Failure::Plain(format!("Could not load worker '{}'", self.name));
+        ways::by_name(self.way).ok_or_else(unknown)
+    }
+
+    /// What it can do on nodes.
+    pub(super) fn can(&self) -> Result<Can, Failure> {
+        Ok(self.way()?.can)
+    }
+
+    /// How many open files a node at work costs.
+    pub(super) fn files(&self) -> Result<usize, Failure> {
+        Ok(self.way()?.files)
+    }
+
     /// The worker, made for a run.
     pub(super) fn make(&self, given: &Given<'_>) -> Result<Reached, Failure> {
-        (self.make)(given)
+        let (path, options) = self.keys;
+        let program = given.words(path)?;
+        let words = given.words(options)?;
+        let mut way = self.way()?;
+        let mut native = NativeOptions::default();
+        if self.name == "ssh" {
+            // SSH in this process, if all that is asked for can be had there, else the system's `ssh`.
+            match native_options(words.clone()) {
+                Some(options) if is_plain(&program) => native = options,
+                _ => way = Self::by_name("openssh")?.way()?,
+            }
+        }
+        let is_native = way.name == "native";
+        if is_native {
+            // Behind the user's own, which win.
+            native.options.push("BatchMode=yes".to_owned());
+        }
+        let made = (way.make)(ways::Given {
+            nodes: given.nodes,
+            folded: given.folded,
+            user: native.user.or_else(|| given.user()),
+            program,
+            words: if is_native { Vec::new() } else { words },
+            options: native.options,
+            file: native.file,
+            via: Via::Auto,
+            facts: &|| given.site.facts(),
+            prompter: Arc::new(given.person()?),
+        });
+        let ready = made.map_err(|error| Failure::Named(error.to_string()))?;
+        Ok(Reached {
+            reasons: match is_native || ready.launcher.is_some() {
+                true => Reasons::Ours,
+                false => Reasons::Theirs,
+            },
+            ready,
+        })
+    }
+}
+
+/// Whether it is the usual `ssh`, which our own may stand for.
+fn is_plain(program: &[String]) -> bool {
+    match program {
+        [] => true,
+        [only] => Path::new(only)
+            .file_name()
+            .is_some_and(|name| name == "ssh"),
+        _ => false,
     }
 }
 
@@ -115,7 +142,7 @@ impl Given<'_> {
     pub(super) fn words(&self, key: &str) -> Result<Vec<String>, Failure> {
         let text = self.conf.text(key).unwrap_or_default();
         let words = ini::words(text).map_err(|error| Failure::Named(error.to_string()))?;
-        let home = self.environment.text("HOME");
+        let home = self.site.environment.text("HOME");
         let expand = |word: String| match (word.strip_prefix('~'), home) {
             (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
                 format!("{home}{rest}")
@@ -125,117 +152,12 @@ impl Given<'_> {
         Ok(words.into_iter().map(expand).collect())
     }
 
-    /// The words of the program at a key, else its usual name.
-    fn program(&self, key: &str, usual: &str) -> Result<Vec<String>, Failure> {
-        let words = self.words(key)?;
-        Ok(if words.is_empty() {
-            vec![usual.to_owned()]
-        } else {
-            words
-        })
-    }
-
     pub(super) fn user(&self) -> Option<String> {
         self.conf.text("ssh_user").map(str::to_owned)
     }
-}
 
-fn by_itself(transport: impl Transport + 'static) -> Reached {
-    Reached {
-        transport: Box::new(transport),
-        launcher: None,
-        reasons: Reasons::Theirs,
+    /// The person at the terminal.
+    fn person(&self) -> Result<Person, Failure> {
+        reach::person(self.called, self.console).map_err(|error| Failure::Named(error.to_string()))
     }
-}
-
-/// SSH in this process, if all that is asked for can be had there, else the system's `ssh`.
-fn ssh(given: &Given<'_>) -> Result<Reached, Failure> {
-    let program = given.program("ssh_path", "ssh")?;
-    let is_plain = match program.as_slice() {
-        [only] => Path::new(only)
-            .file_name()
-            .is_some_and(|name| name == "ssh"),
-        _ => false,
-    };
-    match native_options(given.words("ssh_options")?) {
-        Some(options) if is_plain => native(given, options),
-        _ => openssh(given),
-    }
-}
-
-fn native(given: &Given<'_>, found: NativeOptions) -> Result<Reached, Failure> {
-    let facts =
-        Facts::read(given.environment.iter()).map_err(|error| Failure::Named(error.to_string()))?;
-    let mut options = found.options;
-    // Behind the user's own, which win.
-    options.push("BatchMode=yes".to_owned());
-    let settings = Settings {
-        facts,
-        options: Options {
-            file: found.file,
-            options,
-        },
-        user: found.user.or_else(|| given.user()),
-        via: Via::Auto,
-    };
-    let err = given.console.err.try_clone()?;
-    let called = given.called.to_owned();
-    let person = Person::new(given.console.floor.clone(), move |message| {
-        // Nothing can be done if that fails.
-        let _ = writeln!(&err, "{called}: warning: {message}");
-    });
-    let native = Native::new(settings, Arc::new(person));
-    native
-        .check()
-        .map_err(|error| Failure::Named(error.to_string()))?;
-    Ok(Reached {
-        reasons: Reasons::Ours,
-        ..by_itself(native)
-    })
-}
-
-fn openssh(given: &Given<'_>) -> Result<Reached, Failure> {
-    Ok(by_itself(OpenSsh {
-        program: given.program("ssh_path", "ssh")?,
-        options: given.words("ssh_options")?,
-        user: given.user(),
-        ..OpenSsh::default()
-    }))
-}
-
-fn exec(given: &Given<'_>) -> Result<Reached, Failure> {
-    Ok(by_itself(Local::new(given.nodes, given.folded.to_owned())))
-}
-
-fn rsh(given: &Given<'_>) -> Result<Reached, Failure> {
-    Ok(by_itself(Rsh {
-        program: given.program("rsh_path", "rsh")?,
-        options: given.words("rsh_options")?,
-        user: given.user(),
-    }))
-}
-
-fn launched(name: &'static str, launcher: impl Launcher + 'static) -> Reached {
-    Reached {
-        launcher: Some(Box::new(launcher)),
-        reasons: Reasons::Ours,
-        ..by_itself(LaunchedOnly(name))
-    }
-}
-
-fn pdsh(given: &Given<'_>) -> Result<Reached, Failure> {
-    let pdsh = Pdsh {
-        user: given.user(),
-        ..Pdsh::default()
-    };
-    Ok(launched("pdsh", pdsh))
-}
-
-/// `ssh_options` are those of `srun` here.
-fn slurm(given: &Given<'_>) -> Result<Reached, Failure> {
-    let slurm = Slurm {
-        options: given.words("ssh_options")?,
-        ..Slurm::default()
-    };
-    Ok(launched("slurm", slurm))
 }

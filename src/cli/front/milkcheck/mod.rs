@@ -13,19 +13,19 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::cli::console::Console;
-use crate::cli::context::{Context, Way};
 use crate::cli::error::CliError;
-use crate::cli::flags::{Care, Reach, Show, Targets};
-use crate::cli::groups::resolver;
+use crate::cli::request::Options;
+use crate::cli::resolve::groups::resolver;
+use crate::cli::resolve::{Asked, Ground, nodes};
+use crate::cli::runtime::Runtime;
+use crate::cli::site::Site;
 use crate::cli::state;
 use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf, Report};
 use crate::config::services::{self, Loaded};
-use crate::exec::Requests;
 use crate::exec::services::{ServiceMeans, ServicesEnd, run_services};
 use crate::nodeset::NodeSet;
-use crate::plan::{Limits, NodeName};
-use crate::prompt::Floor;
+use crate::plan::NodeName;
 use crate::report::ServiceReporter;
 use crate::report::services::{
     GraphView, ServiceJson, ServiceLive, ServiceLook, ServiceText, SummaryReport,
@@ -36,12 +36,12 @@ use crate::service::resolve::Purpose;
 use crate::service::{
     Direction, Graph, Place, Request, ServiceError, ServiceId, Status, Walk, resolve,
 };
-use crate::terminal::{enter::Enter, signals::Signals, size};
+use crate::terminal::size;
 use crate::transport::shell::Shell;
 
 use last::Last;
 use native::Natives;
-use options::{Asked, GraphForm, HELP, OptionError, Options};
+use options::{GraphForm, HELP, OptionError, Options as Words, Wanted};
 use world::World;
 
 /// A mistake of the user.
@@ -62,9 +62,22 @@ const PROCEDURE: &str = "haproxy";
 
 /// Runs the front-end with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
-    let mut front = Front {
+    let site = Site::new(Environment::of_process());
+    let options = Options::default();
+    let asked = Asked {
         called,
-        environment: Environment::of_process(),
+        options: &options,
+        site: &site,
+        grammar: clap::Command::default,
+    };
+    run_asked(asked, words, console)
+}
+
+/// The same with options of `hash` in front.
+pub fn run_asked(asked: Asked<'_>, words: &[OsString], console: &mut Console) -> u8 {
+    let mut front = Front {
+        called: asked.called,
+        asked,
         console,
         verbosity: 1,
     };
@@ -105,6 +118,12 @@ impl From<CliError> for Trouble {
     }
 }
 
+impl Trouble {
+    fn system(error: CliError) -> Self {
+        Self::System(error.to_string())
+    }
+}
+
 impl From<io::Error> for Trouble {
     fn from(_: io::Error) -> Self {
         Self::Output
@@ -113,31 +132,32 @@ impl From<io::Error> for Trouble {
 
 struct Front<'a> {
     called: &'a str,
-    environment: Environment,
+    asked: Asked<'a>,
     console: &'a mut Console,
     verbosity: u8,
 }
 
 impl Front<'_> {
     fn run(&mut self, words: &[OsString]) -> Result<u8, Trouble> {
-        let groups = resolver(&self.environment);
+        let groups = resolver(&self.asked.site.environment);
         let mut world = World { groups: &groups };
         let asked = options::parse(words, |text| world.lenient(text));
         let mut options = match asked {
-            Ok(Asked::Version) => {
+            Ok(Wanted::Version) => {
                 writeln!(self.console.out, "milkcheck 1.2.4")?;
                 return Ok(0);
             }
-            Ok(Asked::Help) => {
+            Ok(Wanted::Help) => {
                 self.console.out.write_all(HELP.as_bytes())?;
                 return Ok(0);
             }
-            Ok(Asked::Print) => return self.print_procedure(),
-            Ok(Asked::Run(options)) => options,
+            Ok(Wanted::Print) => return self.print_procedure(),
+            Ok(Wanted::Run(options)) => options,
             Err(OptionError::Invalid(message)) => return Err(Trouble::Options(message)),
             Err(OptionError::Variable(message)) => return Err(Trouble::Message(message)),
         };
         self.verbosity = options.verbosity;
+        self.lay_over(&mut options)?;
         let conf = self.configuration(&options)?;
         let action = match options.graph {
             Some(form) => {
@@ -166,9 +186,9 @@ impl Front<'_> {
     }
 
     /// The main configuration file's values.
-    fn configuration(&mut self, _options: &Options) -> Result<MilkcheckConf, Trouble> {
+    fn configuration(&mut self, _options: &Words) -> Result<MilkcheckConf, Trouble> {
         let path = self
-            .environment
+            .environment()
             .get("MILKCHECK_CONF")
             .map_or_else(|| PathBuf::from(milkcheck::DEFAULT_PATH), PathBuf::from);
         match milkcheck::load(&path).map_err(Trouble::Message)? {
@@ -187,7 +207,7 @@ impl Front<'_> {
     fn load(
         &mut self,
         conf: &MilkcheckConf,
-        options: &Options,
+        options: &Words,
         purpose: Purpose,
         world: &mut World<'_>,
     ) -> Result<Graph, Trouble> {
@@ -238,9 +258,8 @@ impl Front<'_> {
     }
 
     /// The YAML of the embedded procedure; `None` if the configuration has no instances.
-    fn procedure(&mut self, lab: bool) -> Result<Option<String>, Trouble> {
-        let mut context = self.context(false);
-        let instances = &context.config()?.values.haproxy.instances;
+    fn procedure(&self, lab: bool) -> Result<Option<String>, Trouble> {
+        let instances = &self.asked.site.values()?.haproxy.instances;
         Ok(if !instances.is_empty() {
             let instances = instances.iter().map(|(name, one)| (name.as_str(), one));
             Some(procedure::yaml(instances))
@@ -263,24 +282,40 @@ impl Front<'_> {
         Ok(0)
     }
 
-    fn context(&mut self, lab: bool) -> Context<'_> {
-        let targets = Targets {
-            lab,
-            ..Targets::default()
-        };
-        Context::new(
-            self.called,
-            self.environment.clone(),
-            self.console,
-            (targets, Reach::default(), Show::default(), Care::default()),
-        )
+    fn environment(&self) -> &Environment {
+        &self.asked.site.environment
+    }
+
+    /// Lays what stands in front of `service` over the words behind it.
+    fn lay_over(&mut self, words: &mut Words) -> Result<(), Trouble> {
+        let Options {
+            targets,
+            care,
+            reach: _,
+            show: _,
+            order: _,
+            rollout: _,
+        } = self.asked.options;
+        words.lab |= targets.lab;
+        words.dry_run |= care.dry_run;
+        words.assume_yes |= care.yes;
+        if targets.names_nodes() {
+            let only = nodes::of(self.asked, self.console)?;
+            words.restrict(only);
+        } else if targets.leaves_out() {
+            let error = CliError::usage("nodes are left out of none that are named");
+            return Err(error
+                .hint("name some with -w, or put -x behind `service`")
+                .into());
+        }
+        Ok(())
     }
 
     /// Asks before an action that wants it.
     fn confirm(
         &mut self,
         conf: &MilkcheckConf,
-        options: &Options,
+        options: &Words,
         action: &str,
     ) -> Result<(), Trouble> {
         if options.assume_yes || !conf.confirm_actions.iter().any(|name| name == action) {
@@ -300,7 +335,7 @@ impl Front<'_> {
         }
     }
 
-    fn draw(&mut self, graph: &Graph, options: &Options, form: GraphForm) -> Result<u8, Trouble> {
+    fn draw(&mut self, graph: &Graph, options: &Words, form: GraphForm) -> Result<u8, Trouble> {
         let mut tops = services_named(graph, &options.words)?;
         if tops.is_empty() {
             tops = graph.tops().to_vec();
@@ -324,7 +359,7 @@ impl Front<'_> {
     fn perform(
         &mut self,
         graph: &Graph,
-        (conf, options, action): (&MilkcheckConf, &Options, &str),
+        (conf, options, action): (&MilkcheckConf, &Words, &str),
         world: &World<'_>,
     ) -> Result<u8, Trouble> {
         let is_reversed = conf.reverse_actions.iter().any(|name| name == action);
@@ -362,25 +397,28 @@ impl Front<'_> {
             no_dependencies: options.no_dependencies,
         };
         let mut walk = Walk::new(graph, &request)?;
-        let natives = {
-            let mut context = self.context(options.lab);
-            Natives::prepare(graph, &walk, action, &mut context, world.groups)?
-        };
-        let Way {
-            transport,
-            limits,
-            lab: _lab,
-        } = self.way(graph, options)?;
-        let scratch = self
-            .environment
-            .get("TMPDIR")
-            .map_or_else(|| "/tmp".into(), PathBuf::from);
+        let natives = Natives::prepare(
+            (graph, &walk, action),
+            self.asked,
+            self.console,
+            world.groups,
+        )?;
+        let ground = self.ground(graph, options)?;
+        let remote = ground.as_ref().map(|ground| &*ground.reached.transport);
+        let limits = ground.as_ref().map(|ground| ground.limits);
+        let scratch = self.asked.site.scratch();
+        let fanout = self
+            .asked
+            .options
+            .reach
+            .fanout
+            .or(NonZeroUsize::new(conf.fanout));
         let means = ServiceMeans {
             here: &Shell,
-            remote: &*transport,
+            remote: remote.unwrap_or(&Shell),
             native: &natives,
-            fanout: NonZeroUsize::new(conf.fanout).unwrap_or(NonZeroUsize::MIN),
-            limits,
+            fanout: fanout.unwrap_or(NonZeroUsize::MIN),
+            limits: limits.unwrap_or_default(),
             dry_run: options.dry_run,
             scratch: &scratch,
         };
@@ -397,7 +435,12 @@ impl Front<'_> {
                 Box::new(text)
             }
         };
-        let (end, signal) = run_to_end(graph, &mut walk, &means, &mut *reporter, &floor)?;
+        let runtime = Runtime::start().map_err(Trouble::system)?;
+        let (end, signal) = runtime
+            .attend(Some(&floor), async |requests| {
+                run_services(graph, &mut walk, &means, requests, &mut *reporter).await
+            })
+            .map_err(Trouble::system)?;
         drop(reporter);
         match end {
             ServicesEnd::Over => {
@@ -453,8 +496,8 @@ impl Front<'_> {
     }
 
     /// Where it is remembered what failed, if there is such a place.
-    fn last(&self, conf: &MilkcheckConf, options: &Options) -> Option<Last> {
-        let state = state::folder(&self.environment)?;
+    fn last(&self, conf: &MilkcheckConf, options: &Words) -> Option<Last> {
+        let state = state::folder(&self.asked.site.environment)?;
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
         Some(Last::new(&state, directory))
     }
@@ -465,7 +508,7 @@ impl Front<'_> {
         last: Option<&Last>,
         graph: &Graph,
         walk: &Walk<'_>,
-        (action, options): (&str, &Options),
+        (action, options): (&str, &Words),
     ) {
         let (Some(last), false) = (last, options.dry_run) else {
             return;
@@ -482,25 +525,27 @@ impl Front<'_> {
     }
 
     /// How nodes are reached, if any is.
-    fn way(&mut self, graph: &Graph, options: &Options) -> Result<Way, Trouble> {
+    fn ground(&self, graph: &Graph, words: &Words) -> Result<Option<Ground>, Trouble> {
         let is_remote = graph
             .actions()
             .iter()
             .any(|action| action.place == Place::Remote);
-        if !is_remote || options.dry_run {
-            return Ok(Way {
-                transport: Box::new(Shell),
-                limits: Limits::default(),
-                lab: None,
-            });
+        if !is_remote || words.dry_run {
+            return Ok(None);
         }
         let nodes: NodeSet = graph.nodes().iter().collect();
-        Ok(self.context(options.lab).way(&nodes)?)
+        let mut options = self.asked.options.clone();
+        options.targets.lab = words.lab;
+        let asked = Asked {
+            options: &options,
+            ..self.asked
+        };
+        Ok(Some(Ground::resolve(asked, &nodes, self.console)?))
     }
 
     fn columns(&self) -> usize {
         let configured = || {
-            self.environment
+            self.environment()
                 .text("COLUMNS")
                 .and_then(|text| text.parse().ok())
         };
@@ -580,34 +625,6 @@ fn clock() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
-/// Runs a walk with the signals of the process and the keys of the terminal.
-fn run_to_end(
-    graph: &Graph,
-    walk: &mut Walk<'_>,
-    means: &ServiceMeans<'_>,
-    reporter: &mut dyn ServiceReporter,
-    floor: &Floor,
-) -> Result<(ServicesEnd, Option<u8>), Trouble> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Trouble::System(format!("cannot start: {error}")))?;
-    let ended = runtime.block_on(async {
-        let mut signals = Signals::listen()
-            .map_err(|error| Trouble::System(format!("cannot listen to signals: {error}")))?;
-        let mut enter = Enter::listen(floor);
-        let requests = Requests {
-            stops: &mut signals.stops,
-            questions: Some(&mut enter.pressed),
-        };
-        let end = run_services(graph, walk, means, requests, reporter).await;
-        Ok((end, signals.first()))
-    });
-    // A look-up of a name may hang in a thread of the runtime's pool: it must not hold up the end.
-    runtime.shutdown_background();
-    ended
-}
-
 /// The top-level services of these names.
 fn services_named(graph: &Graph, names: &[String]) -> Result<Vec<ServiceId>, Trouble> {
     let mut found = Vec::with_capacity(names.len());
@@ -621,7 +638,7 @@ fn services_named(graph: &Graph, names: &[String]) -> Result<Vec<ServiceId>, Tro
     Ok(found)
 }
 
-fn node_filter(options: &Options) -> NodeFilter {
+fn node_filter(options: &Words) -> NodeFilter {
     let names = |set: &NodeSet| set.iter().map(NodeName::from).collect::<Vec<_>>();
     let shown = |set: &Option<NodeSet>| set.as_ref().map(ToString::to_string).unwrap_or_default();
     NodeFilter {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::cli::context::Context;
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::haproxy::notes;
-use crate::cli::haproxy::sockets::sockets;
 use crate::cli::ledger::Log;
+use crate::cli::resolve::{Asked, sockets};
 use crate::event::{ErrorCode, Outcome, Summary};
 use crate::exec::change::{Note, Order, Resources, change};
 use crate::exec::services::{Native, NativeAct};
@@ -52,10 +52,9 @@ struct Job {
 impl Natives {
     /// What the native actions of a walk need. `action` is the one asked for.
     pub(super) fn prepare(
-        graph: &Graph,
-        walk: &Walk<'_>,
-        action: &str,
-        context: &mut Context<'_>,
+        (graph, walk, action): (&Graph, &Walk<'_>, &str),
+        asked: Asked<'_>,
+        console: &Console,
         groups: &dyn Groups,
     ) -> Result<Self, CliError> {
         let participants: HashSet<_> = walk.participants().collect();
@@ -77,11 +76,11 @@ impl Natives {
                 ))
                 .hint("name it with -D server=NAME"));
             }
-            let sockets = sockets(&task.sockets, &context.config()?.values, groups)?;
+            let sockets = sockets::of(&task.sockets, asked.site.values()?, groups)?;
             let log = if is_asked && task.verb.changes() {
-                let values = context.config()?.values.clone();
                 let verb = task.verb.as_str();
-                Some(Log::new(&values, &context.environment, verb, None))
+                let site = asked.site;
+                Some(Log::new(site.values()?, &site.environment, verb, None))
             } else {
                 None
             };
@@ -93,14 +92,13 @@ impl Natives {
             };
             jobs.insert(id, job);
         }
-        let err = context
-            .console
+        let err = console
             .err
             .try_clone()
             .map_err(|error| CliError::system(error.to_string()))?;
         Ok(Self {
             jobs,
-            called: context.called.to_owned(),
+            called: asked.called.to_owned(),
             err,
             matched: RefCell::new(BTreeMap::new()),
             took_out: Cell::new(false),

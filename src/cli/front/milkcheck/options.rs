@@ -78,7 +78,7 @@ pub(super) struct Options {
 
 /// What a command line comes to.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Wanted {
     Run(Box<Options>),
     Version,
     Help,
@@ -148,7 +148,7 @@ const OPTIONS: &[Opt<Id>] = &[
 pub(super) fn parse(
     words: &[OsString],
     mut nodes: impl FnMut(&str) -> Option<NodeSet>,
-) -> Result<Asked, OptionError> {
+) -> Result<Wanted, OptionError> {
     let invalid = |message: String| OptionError::Invalid(format!(" {message}"));
     let mut options = Options {
         verbosity: 1,
@@ -159,9 +159,9 @@ pub(super) fn parse(
     parser.intersperse(true);
     while let Some(found) = parser.next_option().map_err(invalid)? {
         match found.id {
-            Id::Version => return Ok(Asked::Version),
-            Id::Help => return Ok(Asked::Help),
-            Id::Print if found.text() == "haproxy" => return Ok(Asked::Print),
+            Id::Version => return Ok(Wanted::Version),
+            Id::Help => return Ok(Wanted::Help),
+            Id::Print if found.text() == "haproxy" => return Ok(Wanted::Print),
             Id::OnlyNodes | Id::ExcludeNodes => {
                 let text = found.text();
                 let set = nodes(&text).ok_or_else(|| {
@@ -193,7 +193,7 @@ pub(super) fn parse(
         .into_iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    Ok(Asked::Run(Box::new(options)))
+    Ok(Wanted::Run(Box::new(options)))
 }
 
 /// Takes out `--graph=FORM`: the original's option has no value.
@@ -283,6 +283,14 @@ impl Options {
         }
     }
 
+    /// Only these nodes, whatever else is said of nodes.
+    pub(super) fn restrict(&mut self, nodes: NodeSet) {
+        match &mut self.only {
+            Some(only) => only.intersection(&nodes),
+            None => self.filter(Id::OnlyNodes, nodes),
+        }
+    }
+
     /// One `-D`: pairs with blanks between them.
     fn define(&mut self, text: &str) -> Result<(), OptionError> {
         for pair in text.split_whitespace() {
@@ -309,7 +317,7 @@ mod tests {
     use super::*;
     use crate::nodeset::{self, NoGroups};
 
-    fn asked(line: &str) -> Result<Asked, OptionError> {
+    fn asked(line: &str) -> Result<Wanted, OptionError> {
         let words: Vec<OsString> = line
             .split(' ')
             .filter(|w| !w.is_empty())
@@ -323,8 +331,8 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match asked(line).unwrap() {
-            Asked::Run(options) => *options,
-            other @ (Asked::Version | Asked::Help | Asked::Print) => panic!("{other:?}"),
+            Wanted::Run(options) => *options,
+            other @ (Wanted::Version | Wanted::Help | Wanted::Print) => panic!("{other:?}"),
         }
     }
 

@@ -10,8 +10,8 @@ use std::io::{self, Write};
 
 use crate::cli::axes::default_axes;
 use crate::cli::console::Console;
-use crate::cli::groups::{Sources, folders};
 use crate::cli::printf::{Format, FormatError, Value};
+use crate::cli::resolve::groups::{Sources, folders};
 use crate::config::Environment;
 use crate::groups::Defaults;
 use crate::nodeset::{Axes, Builder, EvalError, GroupError, NodeSet, RangeSet, Style, group_nodes};

@@ -13,9 +13,13 @@ use clap::Args;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 
-use crate::cli::context::{Context, Engine};
+use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::reach;
+use crate::cli::request::{Options, Reach};
+use crate::cli::resolve::{Asked, reach};
+use crate::cli::runtime::Runtime;
+use crate::cli::task::{Here, Request};
+use crate::cli::verb::VerbArgs;
 use crate::config;
 use crate::event::{Meter, NodeId, Outcome, Stop};
 use crate::exec::{Means, dispatch};
@@ -35,22 +39,30 @@ use turns::{InTurn, Turns};
 #[derive(Debug, Args)]
 pub struct GatewayArgs {}
 
-/// Serves one run.
-pub(crate) fn run(_args: &GatewayArgs, context: &mut Context<'_>) -> Result<u8, CliError> {
-    let out = context.console.out.get_ref().try_clone();
-    let voice = Voice::new(out.map_err(lost)?);
-    voice.say(&[Hello::ours()]).map_err(lost)?;
-    let engine = Engine::start()?;
-    engine.block_on(async |signals| {
-        let mut asks = Asks::new();
-        let Some(first) = asks.next().await? else {
-            return Ok(0);
-        };
-        let Ask::Run(run) = first else {
-            return Err(CliError::usage("the first message is not what to run"));
-        };
-        serve(*run, context, voice, (asks, &mut signals.stops)).await
-    })?
+impl VerbArgs for GatewayArgs {
+    fn request(self) -> Result<Request, CliError> {
+        Ok(Request::Here(Box::new(self)))
+    }
+}
+
+impl Here for GatewayArgs {
+    /// Serves one run.
+    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+        let out = console.out.get_ref().try_clone();
+        let voice = Voice::new(out.map_err(lost)?);
+        voice.say(&[Hello::ours()]).map_err(lost)?;
+        Runtime::start()?.block_on(async |signals| {
+            let mut asks = Asks::new();
+            let Some(first) = asks.next().await? else {
+                return Ok(0);
+            };
+            let Ask::Run(run) = first else {
+                return Err(CliError::usage("the first message is not what to run"));
+            };
+            let here = (asked, &*console);
+            serve(*run, here, voice, (asks, &mut signals.stops)).await
+        })?
+    }
 }
 
 fn lost(error: io::Error) -> CliError {
@@ -59,14 +71,14 @@ fn lost(error: io::Error) -> CliError {
 
 async fn serve(
     run: Run,
-    context: &mut Context<'_>,
+    here: (Asked<'_>, &Console),
     voice: Voice,
     (mut asks, signals): (Asks, &mut mpsc::Receiver<Stop>),
 ) -> Result<u8, CliError> {
-    let share = Share::new(&run, &context.scratch())?;
+    let share = Share::new(&run, &here.0.site.scratch())?;
     let plan = plan(&run, &share.names)?;
     let turns = Arc::new(Turns::new(voice.clone()));
-    let (leaves, gateways) = means(&run, &share, &turns, context)?;
+    let (leaves, gateways) = means(&run, &share, &turns, here)?;
     let transport = InTurn::new(&*leaves, &turns);
     let means = Means {
         launcher: Some(&gateways),
@@ -122,15 +134,31 @@ fn means(
     run: &Run,
     share: &Share,
     turns: &Arc<Turns>,
-    context: &mut Context<'_>,
+    (asked, console): (Asked<'_>, &Console),
 ) -> Result<(Arc<dyn Transport>, Gateways), CliError> {
-    context.reach.user = run.reach.user.clone();
-    context.reach.ssh_option = run.reach.options.clone();
-    let ssh = match run.reach.worker {
-        Worker::Native => reach::native(context)?,
-        Worker::Ssh => reach::openssh(context)?,
+    let options = Options {
+        reach: Reach {
+            worker: Some(match run.reach.worker {
+                Worker::Native => "native".to_owned(),
+                Worker::Ssh => "ssh".to_owned(),
+            }),
+            user: run.reach.user.clone(),
+            ssh_option: run.reach.options.clone(),
+            ..Reach::default()
+        },
+        ..Options::default()
     };
-    let ssh: Arc<dyn Transport> = ssh.into();
+    let asked = Asked {
+        options: &options,
+        ..asked
+    };
+    let fleet = reach::Fleet {
+        nodes: &share.names,
+        folded: "",
+        lab: None,
+    };
+    let ssh = reach::reach(reach::way(asked)?, asked, fleet, console)?;
+    let ssh: Arc<dyn Transport> = ssh.transport.into();
     let leaves: Arc<dyn Transport> = if run.reach.local {
         let all: NodeSet = share.names.iter().map(|name| &**name).collect();
         Arc::new(Local::new(&share.names, all.to_string()))

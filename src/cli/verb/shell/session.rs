@@ -3,28 +3,25 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::HELP;
 use super::sets::{self, Last, WithLast};
-use crate::cli::context::{Context, Fleet};
 use crate::cli::error::CliError;
+use crate::cli::exit::Statuses;
 use crate::cli::interactive::{self, Current, Line, Script, Words, run_here};
-use crate::cli::resolve::nodes;
+use crate::cli::resolve::{Job, limits, nodes};
+use crate::cli::runtime::Runtime;
 use crate::config::parse_limit;
 use crate::event::{Ending, Summary};
 use crate::exec::pool::SessionPool;
-use crate::exec::{Means, Requests, dispatch};
+use crate::exec::{Means, dispatch};
 use crate::nodeset::{Groups, NodeSet};
-use crate::plan::{NodeName, Plan};
+use crate::report::Form;
 use crate::report::text::Count;
-use crate::report::{self, Form, Look};
 use crate::terminal::editor::{Editor, Typed};
-use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
-use crate::transport::launch::Launcher;
-use crate::transport::{Command, Transport};
+use crate::transport::Command;
 use crate::work::run::Run;
 
 /// The words of our own that may begin a line.
@@ -34,17 +31,12 @@ const OWN: &[&str] = &["quit", "help", ":diff", ":timeout", ":fanout"];
 const LONGEST: usize = 40;
 
 /// A session.
-pub(super) struct Session<'c, 'a> {
-    context: &'c mut Context<'a>,
+pub(super) struct Session<'j, 'a> {
+    job: &'j mut Job<'a>,
     input: Input,
     groups: Box<dyn Groups>,
-    nodes: NodeSet,
     current: Current,
-    plan: Plan,
-    transport: Box<dyn Transport>,
-    launcher: Option<Box<dyn Launcher>>,
     pool: SessionPool,
-    look: Look,
     /// The form that `=` comes back to.
     form: Form,
     last: Last,
@@ -68,51 +60,38 @@ enum Next {
     Leave(Option<u8>),
 }
 
-impl<'c, 'a> Session<'c, 'a> {
-    /// A session with this fleet, from its first line to its last.
-    pub(super) fn run(fleet: Fleet, context: &'c mut Context<'a>) -> Result<u8, CliError> {
-        let Fleet {
-            nodes,
-            plan,
-            transport,
-            launcher,
-            engine,
-            lab: _lab,
-        } = fleet;
-        let look = context.look()?;
+impl<'j, 'a> Session<'j, 'a> {
+    /// A session on the nodes of a job, from its first line to its last.
+    pub(super) fn run(job: &'j mut Job<'a>) -> Result<u8, CliError> {
         let current = Current::default();
-        current.set(nodes.clone());
-        let input = Self::input(context, &current)?;
+        current.set(job.nodes.clone());
+        let input = Self::input(job, &current)?;
+        let runtime = Runtime::start()?;
         let mut session = Session {
-            pool: SessionPool::new(Context::spare_sessions(&plan)),
-            groups: Box::new(nodes::groups(&context.environment)),
-            form: match look.form {
+            pool: SessionPool::new(limits::spare_sessions(&job.plan)),
+            groups: Box::new(nodes::groups(&job.asked.site.environment)),
+            form: match job.look.form {
                 Form::Lines => Form::Gathered,
                 form @ (Form::Gathered | Form::Blocks | Form::Json | Form::Jsonl) => form,
             },
-            context,
+            job,
             input,
-            nodes,
             current,
-            plan,
-            transport,
-            launcher,
-            look,
             last: Last::default(),
             worst: 0,
         };
-        engine.block_on(async |signals| {
+        runtime.block_on(async |signals| {
             let code = session.serve(signals).await;
             session.pool.close().await;
             code
         })
     }
 
-    fn input(context: &mut Context<'_>, current: &Current) -> Result<Input, CliError> {
+    fn input(job: &Job<'_>, current: &Current) -> Result<Input, CliError> {
         if !rustix::termios::isatty(rustix::stdio::stdin()) {
             return Ok(Input::Script(Script));
         }
-        let environment = &context.environment;
+        let environment = &job.asked.site.environment;
         let words = Words::new(
             Box::new(nodes::groups(environment)),
             current.clone(),
@@ -150,7 +129,7 @@ impl<'c, 'a> Session<'c, 'a> {
                 }
             }
         };
-        leaving.unwrap_or(if is_script || self.context.show.max_status {
+        leaving.unwrap_or(if is_script || self.job.asked.options.show.max_status {
             self.worst
         } else {
             0
@@ -185,7 +164,7 @@ impl<'c, 'a> Session<'c, 'a> {
                 None if is_script => Next::Leave(Some(130)),
                 None => {
                     // Behind the ^C of a terminal that edits by itself.
-                    self.context.console.complain("");
+                    self.job.console.complain("");
                     signals.forget();
                     Next::Again
                 }
@@ -194,12 +173,12 @@ impl<'c, 'a> Session<'c, 'a> {
     }
 
     fn prompt(&self) -> String {
-        let mut folded = self.nodes.to_string();
+        let mut folded = self.job.nodes.to_string();
         if let Some((cut, _)) = folded.char_indices().nth(LONGEST) {
             folded.truncate(cut);
             folded.push('…');
         }
-        match self.nodes.len() {
+        match self.job.nodes.len() {
             0 => "(no nodes)> ".to_owned(),
             1 => format!("{folded}> "),
             many => format!("{folded} ({many})> "),
@@ -219,14 +198,14 @@ impl<'c, 'a> Session<'c, 'a> {
             Line::Show => self.show()?,
             Line::Toggle => self.toggle()?,
             Line::Add(set) => {
-                let mut nodes = self.nodes.clone();
+                let mut nodes = self.job.nodes.clone();
                 nodes.union(&self.eval(set)?);
                 self.go_to(nodes)?;
             }
             Line::Remove(set) => {
-                let (mut nodes, without) = (self.nodes.clone(), self.eval(set)?);
+                let (mut nodes, without) = (self.job.nodes.clone(), self.eval(set)?);
                 nodes.difference(&without);
-                if nodes == self.nodes {
+                if nodes == self.job.nodes {
                     self.say(&format!("none of {without} was among the nodes"));
                 }
                 self.go_to(nodes)?;
@@ -261,13 +240,9 @@ impl<'c, 'a> Session<'c, 'a> {
 
     /// Other nodes from now on. Connections to those that were left stay open: they may come back.
     fn go_to(&mut self, nodes: NodeSet) -> Result<(), CliError> {
-        let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
-        self.context
-            .redirect(&mut self.transport, &names, &nodes.to_string())?;
-        self.plan = Plan::all(names, self.plan.fanout, self.plan.limits);
-        self.current.set(nodes.clone());
-        self.nodes = nodes;
-        if self.nodes.is_empty() {
+        self.job.go_to(nodes)?;
+        self.current.set(self.job.nodes.clone());
+        if self.job.nodes.is_empty() {
             self.say("there are no nodes left; nothing will be run");
         }
         Ok(())
@@ -275,7 +250,7 @@ impl<'c, 'a> Session<'c, 'a> {
 
     /// Runs a command on the nodes and shows it.
     async fn command(&mut self, line: &str, signals: &mut Signals) -> Result<After, CliError> {
-        if self.nodes.is_empty() {
+        if self.job.nodes.is_empty() {
             return Err(CliError::usage("there are no nodes; nothing was run")
                 .hint("name some with @SET or +SET"));
         }
@@ -286,37 +261,26 @@ impl<'c, 'a> Session<'c, 'a> {
                 pty: false,
             },
         };
-        let summary = {
-            let scratch = self.context.scratch();
-            let console = &mut *self.context.console;
-            let mut reporter = report::new(
-                &self.look,
-                Arc::clone(&self.plan.nodes),
-                &mut console.out,
-                &mut console.err,
-                &scratch,
-            );
-            let means = Means {
-                launcher: self.launcher.as_deref(),
-                pool: Some(&self.pool),
-                ..Means::new(&*self.transport, &work)
-            };
-            let mut enter =
-                matches!(self.input, Input::Person(_)).then(|| Enter::listen(&console.floor));
-            let requests = Requests {
-                stops: &mut signals.stops,
-                questions: enter.as_mut().map(|enter| &mut enter.pressed),
-            };
-            dispatch(&self.plan, means, requests, &mut *reporter).await
-        };
+        let keys = matches!(self.input, Input::Person(_));
+        let pool = &self.pool;
+        let summary = self
+            .job
+            .show_on(signals, keys, async |course, requests, reporter| {
+                let means = Means {
+                    launcher: course.reached.launcher.as_deref(),
+                    pool: Some(pool),
+                    ..Means::new(&*course.reached.transport, &work)
+                };
+                dispatch(course.plan, means, requests, reporter).await
+            })
+            .await?;
         self.over(&summary, signals)
     }
 
     /// What the end of a command means for the session.
     fn over(&mut self, summary: &Summary, signals: &mut Signals) -> Result<After, CliError> {
-        self.last = Last::of(summary, &self.plan);
-        let statuses = self.context.statuses();
-        let code = self.context.code(summary, statuses, signals.first());
+        self.last = Last::of(summary, &self.job.plan);
+        let code = self.job.judge(summary, Statuses::Command, signals.first());
         if matches!(summary.ending, Some(Ending::OutputLost(_))) {
             return Ok(After::Break(Some(code)));
         }
@@ -336,7 +300,7 @@ impl<'c, 'a> Session<'c, 'a> {
         if command.is_empty() {
             return Err(CliError::usage("a command is missing behind `!`"));
         }
-        let status = run_here(command, &self.nodes.to_string(), signals)
+        let status = run_here(command, &self.job.nodes.to_string(), signals)
             .await
             .map_err(|error| CliError::system(format!("cannot run /bin/sh: {error}")))?;
         match status {
@@ -351,9 +315,9 @@ impl<'c, 'a> Session<'c, 'a> {
     }
 
     fn show(&mut self) -> Result<(), CliError> {
-        let mut text = match self.nodes.len() {
+        let mut text = match self.job.nodes.len() {
             0 => "no nodes".to_owned(),
-            many => format!("{} ({})", self.nodes, Count(many, "node")),
+            many => format!("{} ({})", self.job.nodes, Count(many, "node")),
         };
         for line in self.last.describe() {
             text.push('\n');
@@ -363,14 +327,14 @@ impl<'c, 'a> Session<'c, 'a> {
     }
 
     fn toggle(&mut self) -> Result<(), CliError> {
-        let (form, said) = match self.look.form {
+        let (form, said) = match self.job.look.form {
             Form::Json | Form::Jsonl => {
                 return Err(CliError::usage("`=` does not go with JSON"));
             }
             Form::Lines => (self.form, "equal output once"),
             Form::Gathered | Form::Blocks => (Form::Lines, "each line with its own node"),
         };
-        self.look.form = form;
+        self.job.look.form = form;
         self.say(said);
         Ok(())
     }
@@ -384,20 +348,20 @@ impl<'c, 'a> Session<'c, 'a> {
         }
         let said = match (name, value) {
             ("diff", None) => self.differences()?,
-            ("timeout", None) => timeout(self.plan.limits.command),
+            ("timeout", None) => timeout(self.job.plan.limits.command),
             ("timeout", Some(value)) => {
                 let limit = parse_limit(value).map_err(CliError::usage)?;
-                self.plan.limits.command = Some(limit).filter(|limit| !limit.is_zero());
-                timeout(self.plan.limits.command)
+                self.job.plan.limits.command = Some(limit).filter(|limit| !limit.is_zero());
+                timeout(self.job.plan.limits.command)
             }
-            ("fanout", None) => fanout(self.plan.fanout),
+            ("fanout", None) => fanout(self.job.plan.fanout),
             ("fanout", Some(value)) => {
                 let asked = value
                     .parse()
                     .map_err(|_| CliError::usage(format!("`{value}` is no number of nodes")))?;
-                self.context.reach.fanout = Some(asked);
-                self.plan.fanout = self.context.fanout()?;
-                fanout(self.plan.fanout)
+                let called = self.job.asked.called;
+                self.job.plan.fanout = limits::affordable(asked, called, self.job.console);
+                fanout(self.job.plan.fanout)
             }
             _ => {
                 return Err(CliError::usage(format!("there is no `:{name}`"))
@@ -410,12 +374,12 @@ impl<'c, 'a> Session<'c, 'a> {
 
     /// From now on what most nodes said and how the others differ, or all again.
     fn differences(&mut self) -> Result<String, CliError> {
-        if matches!(self.look.form, Form::Json | Form::Jsonl) {
+        if matches!(self.job.look.form, Form::Json | Form::Jsonl) {
             return Err(CliError::usage("`:diff` does not go with JSON"));
         }
-        self.look.diff = !self.look.diff;
-        Ok(if self.look.diff {
-            self.look.form = self.form;
+        self.job.look.diff = !self.job.look.diff;
+        Ok(if self.job.look.diff {
+            self.job.look.form = self.form;
             "what most nodes say, and how the others differ"
         } else {
             "all that nodes say"
@@ -425,7 +389,7 @@ impl<'c, 'a> Session<'c, 'a> {
 
     /// Writes what was asked for to standard output.
     fn print(&mut self, text: &str) -> Result<(), CliError> {
-        let out = &mut self.context.console.out;
+        let out = &mut self.job.console.out;
         writeln!(out, "{text}")
             .and_then(|()| out.flush())
             .map_err(|error| CliError::system(format!("cannot write the output: {error}")))
@@ -433,10 +397,8 @@ impl<'c, 'a> Session<'c, 'a> {
 
     /// Says something beside the output.
     fn say(&mut self, text: &str) {
-        let called = self.context.called;
-        self.context
-            .console
-            .complain(format_args!("{called}: {text}"));
+        let called = self.job.asked.called;
+        self.job.console.complain(format_args!("{called}: {text}"));
     }
 }
 

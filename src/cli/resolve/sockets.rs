@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::{Asked, nodes};
 use crate::cli::error::CliError;
 use crate::config::{Instance as Configured, Values};
 use crate::haproxy::select::Selector;
@@ -71,16 +72,32 @@ pub fn instance(
     })
 }
 
-/// The sockets of a run: those of the command line, else the configuration's instances, else its sockets, else
-/// the first of the usual places.
+/// The servers that a verb's words mean.
+///
+/// # Errors
+/// A word that could mean no server.
+pub fn selectors(words: &[String]) -> Result<Vec<Selector>, CliError> {
+    words
+        .iter()
+        .map(|word| Selector::parse(word).map_err(|error| CliError::usage(error.to_string())))
+        .collect()
+}
+
+/// The sockets of a run: those of `--socket`, else what the configuration says.
 ///
 /// # Errors
 /// A socket, node set or pattern that cannot be read.
-pub fn sockets(
-    asked: &[String],
-    values: &Values,
-    groups: &dyn Groups,
-) -> Result<Sockets, CliError> {
+pub fn sockets(asked: Asked<'_>) -> Result<Sockets, CliError> {
+    let groups = nodes::groups(&asked.site.environment);
+    of(&asked.options.reach.socket, asked.site.values()?, &groups)
+}
+
+/// The sockets that are named, else the configuration's instances, else its sockets, else the first of the usual
+/// places.
+///
+/// # Errors
+/// A socket, node set or pattern that cannot be read.
+pub fn of(asked: &[String], values: &Values, groups: &dyn Groups) -> Result<Sockets, CliError> {
     if !asked.is_empty() {
         return each(asked);
     }
@@ -170,7 +187,7 @@ mod tests {
         let values = Values::built_in();
         let asked = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-            labels(sockets(&texts, &values, &NoGroups).unwrap())
+            labels(of(&texts, &values, &NoGroups).unwrap())
         };
         assert_eq!(
             asked(&["/run/a/puppet.sock", "/run/ldap.sock"]),
@@ -191,7 +208,7 @@ mod tests {
     fn the_command_line_beats_instances_beat_the_usual_places() {
         let mut values = Values::built_in();
         assert!(
-            matches!(sockets(&[], &values, &NoGroups), Ok(Sockets::FirstOf(places)) if places.len() == 4)
+            matches!(of(&[], &values, &NoGroups), Ok(Sockets::FirstOf(places)) if places.len() == 4)
         );
         let puppet = Configured {
             nodes: Some("lb[1-2]".to_owned()),
@@ -199,19 +216,13 @@ mod tests {
             backend: Some("*_puppet_masters".to_owned()),
         };
         values.haproxy.instances.insert("puppet".to_owned(), puppet);
+        assert_eq!(labels(of(&[], &values, &NoGroups).unwrap()), ["puppet"]);
         assert_eq!(
-            labels(sockets(&[], &values, &NoGroups).unwrap()),
-            ["puppet"]
-        );
-        assert_eq!(
-            labels(sockets(&["/x".to_owned()], &values, &NoGroups).unwrap()),
+            labels(of(&["/x".to_owned()], &values, &NoGroups).unwrap()),
             ["x"]
         );
         values.haproxy.instances.clear();
         values.haproxy.sockets = vec!["/a".to_owned(), "/b".to_owned()];
-        assert_eq!(
-            labels(sockets(&[], &values, &NoGroups).unwrap()),
-            ["a", "b"]
-        );
+        assert_eq!(labels(of(&[], &values, &NoGroups).unwrap()), ["a", "b"]);
     }
 }

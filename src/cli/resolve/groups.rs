@@ -7,7 +7,7 @@ use crate::groups::{Resolver, Settings, search_path};
 use crate::nodeset::{EvalError, GroupError, Groups, Upcall};
 
 /// The folders of ClusterShell's configuration, for this user and this program.
-pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
+pub(in crate::cli) fn folders(environment: &Environment) -> Vec<PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
     let bin = program.parent().filter(|folder| folder.ends_with("bin"));
     let prefix = bin.and_then(Path::parent);
@@ -15,12 +15,12 @@ pub(super) fn folders(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// ClusterShell's groups, from where its tools look for them. Nothing is read before a group is asked for.
-pub(super) fn resolver(environment: &Environment) -> Resolver {
+pub(in crate::cli) fn resolver(environment: &Environment) -> Resolver {
     Resolver::new(Settings::search(&folders(environment)))
 }
 
 /// Why all nodes cannot be had, as ClusterShell's tools word it for `-a`.
-pub(super) fn no_all(error: &EvalError) -> String {
+pub(in crate::cli) fn no_all(error: &EvalError) -> String {
     match error {
         EvalError::Group(GroupError::UnknownSource(source)) => {
             format!("External error: Group source error (GroupResolverSourceError: {source})")
@@ -35,14 +35,14 @@ pub(super) fn no_all(error: &EvalError) -> String {
 
 /// The configured group sources, one of which may have been made the default by an option.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(in crate::cli) struct Sources {
     resolver: Resolver,
     default: Option<String>,
 }
 
 impl Sources {
     /// The sources of `--groupsconf`, else of the usual folders. Nothing is read yet.
-    pub(super) fn new(environment: &Environment, file: Option<PathBuf>) -> Self {
+    pub(in crate::cli) fn new(environment: &Environment, file: Option<PathBuf>) -> Self {
         let settings = match file {
             Some(file) => Settings::file(file),
             None => Settings::search(&folders(environment)),
@@ -57,7 +57,7 @@ impl Sources {
     ///
     /// # Errors
     /// When there is none of that name.
-    pub(super) fn set_default(&mut self, source: &str) -> Result<(), GroupError> {
+    pub(in crate::cli) fn set_default(&mut self, source: &str) -> Result<(), GroupError> {
         let known = Groups::sources(&self.resolver)?;
         if !known.iter().any(|name| name == source) {
             return Err(GroupError::UnknownSource(source.to_owned()));

@@ -1,12 +1,46 @@
-//! The options of the native front-end: what is typed, before anything is looked up.
+//! What was typed in front of a verb: options as they stand, before any file is read.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::config::{Color, Output, Worker, parse_limit};
+use super::order::Order;
+use super::resolve::lab::FaultOn;
+use super::rollout::Rollout;
+use crate::config::{Color, Output, parse_limit};
+use crate::transport::ways::WAYS;
+
+/// The values of `-R`.
+fn known_ways() -> impl Iterator<Item = PossibleValue> {
+    WAYS.iter()
+        .map(|way| PossibleValue::new(way.name).help(way.about))
+}
+
+/// Every option that is no verb's own.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Which nodes.
+    #[command(flatten)]
+    pub targets: Targets,
+    /// How they are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// How answers are shown.
+    #[command(flatten)]
+    pub show: Show,
+    /// How careful to be.
+    #[command(flatten)]
+    pub care: Care,
+    /// What a command is.
+    #[command(flatten)]
+    pub(super) order: Order,
+    /// How it is rolled out.
+    #[command(flatten)]
+    pub(super) rollout: Rollout,
+}
 
 /// A run of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +88,27 @@ pub struct Targets {
     /// The embedded lab instead of real nodes: lb1, lb2, … on this machine
     #[arg(long, global = true)]
     pub lab: bool,
+    /// What is wrong with some nodes of the lab, such as hang=lb3; may be given several times
+    #[arg(long = "fault", value_name = "FAULT=NODES", global = true)]
+    pub faults: Vec<FaultOn>,
+}
+
+impl Targets {
+    /// Whether anything says which nodes are meant.
+    #[must_use]
+    pub fn names_nodes(&self) -> bool {
+        self.all
+            || self.failed_of.is_some()
+            || !self.nodes.is_empty()
+            || !self.group.is_empty()
+            || !self.hostfile.is_empty()
+    }
+
+    /// Whether anything says which of them are not.
+    #[must_use]
+    pub fn leaves_out(&self) -> bool {
+        !self.exclude.is_empty() || !self.exclude_group.is_empty() || self.pick.is_some()
+    }
 }
 
 /// How the nodes are reached.
@@ -90,8 +145,9 @@ pub struct Reach {
     #[arg(short = 'F', long, value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
     pub ssh_config: Option<String>,
     /// How nodes are reached [native]
-    #[arg(short = 'R', long, value_name = "WORKER", global = true)]
-    pub worker: Option<Worker>,
+    #[arg(short = 'R', long, value_name = "WORKER", global = true,
+          value_parser = PossibleValuesParser::new(known_ways()))]
+    pub worker: Option<String>,
     /// Reach nodes through the gateways of this file, in the format of ClusterShell's topology.conf
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, global = true)]
     pub topology: Option<PathBuf>,

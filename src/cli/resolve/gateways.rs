@@ -1,0 +1,246 @@
+//! Gateways as the command line sees them: which topology holds, and what is said about gateways.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::groups::resolver;
+use super::{Asked, reach};
+use crate::cli::console::Console;
+use crate::cli::error::CliError;
+use crate::config::Environment;
+use crate::gateway::{Reach, Worker};
+use crate::lab::Lab;
+use crate::topology::{Topology, TopologyError};
+use crate::transport::Transport;
+use crate::transport::gateway::{Above, Gateways, Notice, OpenGateways, Program};
+use crate::transport::ways::{self, Reached, Way};
+
+/// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one.
+pub(in crate::cli) fn found(folders: &[PathBuf]) -> Option<PathBuf> {
+    let files = folders
+        .iter()
+        .rev()
+        .map(|folder| folder.join("topology.conf"));
+    files.into_iter().find(|file| file.is_file())
+}
+
+/// The tree of a topology file below this host.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::cli) fn read(
+    file: &Path,
+    environment: &Environment,
+) -> Result<Topology, TopologyError> {
+    let name = file.to_string_lossy();
+    let Ok(text) = std::fs::read(file) else {
+        return Err(TopologyError::File(name.into_owned()));
+    };
+    let groups = resolver(environment);
+    Topology::read(&name, &String::from_utf8_lossy(&text), &host(), &groups)
+}
+
+/// The short name of this host.
+fn host() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// This program, for gateways that lack it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::cli) fn program() -> Result<Program, CliError> {
+    std::env::current_exe()
+        .and_then(|path| Program::open(&path))
+        .map_err(|error| CliError::system(format!("cannot read this program itself: {error}")))
+}
+
+/// The launcher over the gateways of a tree, which it reaches by the transport.
+pub(in crate::cli) fn gateways(
+    topology: Topology,
+    transport: Arc<dyn Transport>,
+    reach: Reach,
+    spoken: Arc<Spoken>,
+) -> Gateways {
+    Gateways {
+        topology,
+        transport,
+        reach,
+        install: None,
+        lost: None,
+        above: spoken,
+        open: OpenGateways::default(),
+    }
+}
+
+/// Puts the gateways of the tree in force in front of a way.
+///
+/// # Errors
+/// A topology that cannot be used, or a way that does not go with one.
+pub(in crate::cli) fn around(
+    reached: Reached,
+    way: &Way,
+    asked: Asked<'_>,
+    lab: Option<&Lab>,
+    console: &Console,
+) -> Result<Reached, CliError> {
+    let options = &asked.options.reach;
+    let Some(topology) = topology(asked)? else {
+        return match options.install_gateway {
+            true => Err(CliError::usage(
+                "--install-gateway without a topology; name one with --topology",
+            )),
+            false => Ok(reached),
+        };
+    };
+    if !way.can.ssh && !way.can.here {
+        return match options.topology.is_some() {
+            true => Err(CliError::usage(format!(
+                "--topology does not go with -R {}, which reaches no gateways",
+                way.name
+            ))),
+            false => Ok(reached),
+        };
+    }
+    let direct: Arc<dyn Transport> = reached.transport.into();
+    let transport = if way.can.here {
+        let native = ways::by_name("native").unwrap_or(way);
+        let fleet = reach::Fleet {
+            nodes: &[],
+            folded: "",
+            lab,
+        };
+        reach::reach(native, asked, fleet, console)?
+            .transport
+            .into()
+    } else {
+        Arc::clone(&direct)
+    };
+    let configured = asked.site.values()?.user.clone();
+    let below = Reach {
+        worker: match way.name {
+            "ssh" => Worker::Ssh,
+            _ => Worker::Native,
+        },
+        user: options.user.clone().or(configured),
+        options: options.ssh_option.clone(),
+        local: way.can.here,
+    };
+    let spoken = Spoken::new(asked.called, &console.err, Wording::Hash)?;
+    let mut gateways = gateways(topology, transport, below, Arc::new(spoken));
+    if options.install_gateway {
+        gateways.install = Some(program()?);
+    }
+    Ok(Reached {
+        transport: Box::new(direct),
+        launcher: Some(Box::new(gateways)),
+    })
+}
+
+/// The tree in force: that of the option or the configuration, else the one that ClusterShell's tools would use.
+fn topology(asked: Asked<'_>) -> Result<Option<Topology>, CliError> {
+    let options = asked.options;
+    let environment = &asked.site.environment;
+    let is_named = options.reach.worker.is_some() || options.targets.lab;
+    let configured = asked.site.values()?.topology.clone().map(PathBuf::from);
+    let named = options
+        .reach
+        .topology
+        .clone()
+        .or(configured.filter(|_| !is_named));
+    let wrong = |error: TopologyError| CliError::config(format!("topology: {error}"));
+    if let Some(file) = named {
+        return read(&file, environment).map(Some).map_err(wrong);
+    }
+    // The worker was named, so nothing is to come in between by itself.
+    if is_named || asked.site.defaults()?.auto_tree == Some(false) {
+        return Ok(None);
+    }
+    let Some(file) = found(&asked.site.folders()) else {
+        return Ok(None);
+    };
+    match read(&file, environment) {
+        // A file that all hosts of a site have need not have a place for this one.
+        Err(TopologyError::Root(_) | TopologyError::NoRoute) => Ok(None),
+        read => read.map(Some).map_err(wrong),
+    }
+}
+
+/// In whose words gateways are spoken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Wording {
+    Hash,
+    /// As `clush` has it.
+    Clush,
+}
+
+/// Tells the user of gateways, on standard error.
+#[derive(Debug)]
+pub(in crate::cli) struct Spoken {
+    called: String,
+    err: File,
+    wording: Wording,
+    stranded: watch::Sender<Option<String>>,
+}
+
+impl Spoken {
+    /// Speaks as the program was called.
+    pub(in crate::cli) fn new(
+        called: &str,
+        err: &File,
+        wording: Wording,
+    ) -> Result<Self, CliError> {
+        Ok(Self {
+            called: called.to_owned(),
+            err: err
+                .try_clone()
+                .map_err(|error| CliError::system(error.to_string()))?,
+            wording,
+            stranded: watch::Sender::new(None),
+        })
+    }
+
+    /// Waits until there is a node without any way left, and names it.
+    pub(in crate::cli) async fn stranded(&self) -> String {
+        let mut stranded = self.stranded.subscribe();
+        let found = stranded.wait_for(Option::is_some).await;
+        match found.ok().and_then(|node| node.clone()) {
+            Some(node) => node,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Above for Spoken {
+    fn notice(&self, notice: Notice<'_>) {
+        let called = &self.called;
+        let line = match (notice, self.wording) {
+            (Notice::Failed { gateway, message }, Wording::Hash) => {
+                format!("{called}: gateway {gateway}: {message}")
+            }
+            (Notice::Failed { gateway, message }, Wording::Clush) => {
+                format!("{gateway}: {message}")
+            }
+            (Notice::Rerouting { gateway, nodes }, Wording::Hash) => {
+                format!("{called}: {nodes}: another way is taken, as gateway {gateway} failed")
+            }
+            (Notice::Rerouting { gateway, nodes }, Wording::Clush) => format!(
+                "{called}: rerouting commands for {nodes} due to the failure of gateway {gateway}"
+            ),
+            (Notice::NoRoute { node }, _) => {
+                self.stranded.send_replace(Some(node.to_owned()));
+                return;
+            }
+        };
+        // Nothing can be done if that fails.
+        let _ = writeln!(&self.err, "{line}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The way to the nodes, made of the command line and the configuration.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use super::Asked;
+use crate::cli::console::Console;
+use crate::cli::error::CliError;
+use crate::lab::Lab;
+use crate::plan::NodeName;
+use crate::terminal::ask::Person;
+use crate::transport::ssh::Via;
+use crate::transport::ssh::user_config::ConfigFile;
+use crate::transport::ways::{self, Given, Reached, Way};
+
+/// The nodes that a way is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Fleet<'a> {
+    /// The nodes, in the order of their set.
+    pub nodes: &'a [NodeName],
+    /// Their set, folded.
+    pub folded: &'a str,
+    /// The lab that they are in.
+    pub lab: Option<&'a Lab>,
+}
+
+/// The way that `-R` or the configuration names.
+///
+/// # Errors
+/// A configuration that cannot be used.
+pub fn way(asked: Asked<'_>) -> Result<&'static Way, CliError> {
+    let config = asked.site.config()?;
+    let configured = config.values.worker.as_deref().unwrap_or("native");
+    let name = asked.options.reach.worker.as_deref().unwrap_or(configured);
+    ways::by_name(name).ok_or_else(|| {
+        let origin = config.origin("worker").map(ToString::to_string);
+        let origin = origin.unwrap_or_else(|| "worker".to_owned());
+        CliError::config(format!(
+            "{origin}: unknown worker `{name}`, expected one of {}",
+            ways::names().join(", ")
+        ))
+    })
+}
+
+/// Makes a way for nodes.
+///
+/// # Errors
+/// An option that the way cannot honour, or a configuration that cannot be used.
+pub fn reach(
+    way: &Way,
+    asked: Asked<'_>,
+    fleet: Fleet<'_>,
+    console: &Console,
+) -> Result<Reached, CliError> {
+    refuse(way, asked)?;
+    let (reach, values) = (&asked.options.reach, asked.site.values()?);
+    // What comes first wins: the command line stands before the configuration.
+    let mut options = reach.ssh_option.clone();
+    if way.can.ssh {
+        options.extend(values.ssh_options.iter().flatten().cloned());
+    }
+    let file = match fleet.lab {
+        Some(lab) => ConfigFile::Path(lab.ssh_config()),
+        None => {
+            let file = reach.ssh_config.as_ref().or(values.ssh_config.as_ref());
+            file.map_or(ConfigFile::Default, |file| ConfigFile::from_flag(file))
+        }
+    };
+    let given = Given {
+        nodes: fleet.nodes,
+        folded: fleet.folded,
+        user: reach.user.clone().or_else(|| values.user.clone()),
+        program: Vec::new(),
+        words: Vec::new(),
+        options,
+        file,
+        via: via(asked)?,
+        facts: &|| asked.site.facts(),
+        prompter: Arc::new(person(asked.called, console)?),
+    };
+    (way.make)(given).map_err(|error| CliError::config(error.to_string()))
+}
+
+/// How sockets on the nodes are reached.
+fn via(asked: Asked<'_>) -> Result<Via, CliError> {
+    let configured = asked.site.values()?.haproxy.via.as_deref();
+    let text = asked.options.reach.via.as_deref().or(configured);
+    text.unwrap_or("auto").parse().map_err(CliError::usage)
+}
+
+/// An option of the command line that means nothing to the way.
+fn refuse(way: &Way, asked: Asked<'_>) -> Result<(), CliError> {
+    let reach = &asked.options.reach;
+    if way.name == "slurm" && reach.user.is_some() {
+        let text = "-l does not go with -R slurm, which runs as who asks for it";
+        return Err(CliError::usage(text));
+    }
+    let given = [
+        ("-l", reach.user.is_some() && way.can.here),
+        (
+            "-o",
+            !reach.ssh_option.is_empty() && !way.can.ssh && way.name != "slurm",
+        ),
+        ("-F", reach.ssh_config.is_some() && !way.can.ssh),
+    ];
+    match given.iter().find(|(_, is_lost)| *is_lost) {
+        Some((option, _)) => Err(CliError::usage(format!(
+            "{option} means nothing to -R {}, which does not speak SSH by itself",
+            way.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The person at the terminal.
+///
+/// # Errors
+/// When no descriptor is left.
+pub fn person(called: &str, console: &Console) -> Result<Person, CliError> {
+    let err = console.err.try_clone();
+    let err = err.map_err(|error| CliError::system(error.to_string()))?;
+    let called = called.to_owned();
+    Ok(Person::new(console.floor.clone(), move |message| {
+        // Nothing can be done if that fails.
+        let _ = writeln!(&err, "{called}: warning: {message}");
+    }))
+}

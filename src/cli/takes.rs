@@ -1,0 +1,170 @@
+//! Which options in front of a verb mean something to it. An option that a verb cannot honour is refused with the
+//! reason, never ignored.
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::error::CliError;
+use super::verb::Verb;
+
+/// What an option is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Which nodes.
+    Nodes,
+    /// How they are reached, and how many at one time.
+    Reach,
+    /// How long one node may take.
+    Limits,
+    /// Where HAProxy is asked.
+    Sockets,
+    /// How answers are shown.
+    Shown,
+    /// One document or events for programs.
+    Json,
+    /// Files for what each node says.
+    Files,
+    /// How careful to be.
+    Care,
+    /// What the nodes are given to read.
+    Input,
+    /// What a command is.
+    Command,
+    /// How a command is rolled out.
+    Rollout,
+    /// Faults of the lab's nodes.
+    Faults,
+}
+
+use Class::{
+    Care, Command, Faults, Files, Input, Json, Limits, Nodes, Reach, Rollout, Shown, Sockets,
+};
+
+/// What verbs take that contact no node.
+pub(crate) const NOTHING: &[Class] = &[];
+/// What commands take.
+pub(crate) const COMMAND: &[Class] = &[
+    Nodes, Reach, Limits, Shown, Json, Files, Care, Input, Command, Rollout, Faults,
+];
+/// What other work on nodes takes.
+pub(crate) const WORK: &[Class] = &[Nodes, Reach, Limits, Shown, Json, Files, Care, Faults];
+/// What questions to HAProxy take.
+pub(crate) const QUESTION: &[Class] = &[
+    Nodes, Reach, Limits, Sockets, Shown, Json, Files, Care, Faults,
+];
+/// What changes of HAProxy's servers take.
+pub(crate) const CHANGE: &[Class] = &[Nodes, Reach, Sockets, Shown, Json, Files, Care, Faults];
+/// What the prompt takes.
+pub(crate) const PROMPT: &[Class] = &[Nodes, Reach, Limits, Shown, Json, Care, Faults];
+/// What services take.
+pub(crate) const SERVICE: &[Class] = &[Nodes, Reach, Care, Faults];
+/// What the lab takes.
+pub(crate) const LAB: &[Class] = &[Nodes, Json, Care, Faults];
+
+/// Every option that can stand in front of any verb, by the name clap knows it by.
+pub(super) static OPTIONS: &[(&str, Class)] = &[
+    ("nodes", Nodes),
+    ("exclude", Nodes),
+    ("group", Nodes),
+    ("exclude_group", Nodes),
+    ("all", Nodes),
+    ("hostfile", Nodes),
+    ("failed_of", Nodes),
+    ("pick", Nodes),
+    ("expect", Nodes),
+    ("lab", Nodes),
+    ("faults", Faults),
+    ("fanout", Reach),
+    ("connect_timeout", Reach),
+    ("deadline", Reach),
+    ("user", Reach),
+    ("ssh_option", Reach),
+    ("ssh_config", Reach),
+    ("worker", Reach),
+    ("topology", Reach),
+    ("install_gateway", Reach),
+    ("command_timeout", Limits),
+    ("idle", Limits),
+    ("socket", Sockets),
+    ("via", Sockets),
+    ("blocks", Shown),
+    ("blocks_all", Shown),
+    ("lines", Shown),
+    ("diff", Shown),
+    ("normalize", Shown),
+    ("no_label", Shown),
+    ("quiet", Shown),
+    ("verbose", Shown),
+    ("max_status", Shown),
+    ("color", Shown),
+    ("output", Json),
+    ("json", Json),
+    ("jsonl", Json),
+    ("outdir", Files),
+    ("errdir", Files),
+    ("dry_run", Care),
+    ("yes", Care),
+    ("stdin", Input),
+    ("template", Command),
+    ("script", Command),
+    ("as_user", Command),
+    ("batch", Rollout),
+    ("batch_sleep", Rollout),
+    ("gate", Rollout),
+    ("max_fail", Rollout),
+    ("max_unreachable", Rollout),
+    ("retry", Rollout),
+];
+
+impl Class {
+    /// Why a verb does not honour an option of this class.
+    fn reason(self, verb: &Verb) -> String {
+        let name = verb.name;
+        if verb.takes.is_empty() {
+            return format!("`{name}` contacts no nodes and takes options of its own only");
+        }
+        match self {
+            Nodes | Reach => format!("`{name}` contacts no nodes"),
+            Limits if verb.takes.contains(&Sockets) => {
+                format!("each step of `{name}` has a limit of its own; --deadline limits the whole")
+            }
+            Limits => format!("`{name}` has limits of its own"),
+            Sockets => format!("`{name}` asks no HAProxy"),
+            Shown | Json => format!("the output of `{name}` has a form of its own"),
+            Files => format!("`{name}` gives no output by nodes"),
+            Care => format!("`{name}` asks nothing and changes nothing"),
+            Input => format!("`{name}` gives the nodes nothing to read"),
+            Command | Rollout => "it goes with a command only".to_owned(),
+            Faults => format!("`{name}` knows no lab"),
+        }
+    }
+}
+
+/// Refuses the first option that was typed and means nothing to the verb.
+///
+/// # Errors
+/// The option and the reason.
+pub(super) fn refuse(
+    verb: &Verb,
+    matches: &ArgMatches,
+    grammar: &clap::Command,
+) -> Result<(), CliError> {
+    for (id, class) in OPTIONS {
+        if verb.takes.contains(class)
+            || !matches.try_contains_id(id).unwrap_or(false)
+            || matches.value_source(id) != Some(ValueSource::CommandLine)
+        {
+            continue;
+        }
+        let long = grammar
+            .get_arguments()
+            .find(|argument| argument.get_id() == id)
+            .and_then(clap::Arg::get_long)
+            .unwrap_or(id);
+        return Err(CliError::usage(format!(
+            "--{long} means nothing here: {}",
+            class.reason(verb)
+        )));
+    }
+    Ok(())
+}

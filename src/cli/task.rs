@@ -1,0 +1,75 @@
+//! What a verb does on nodes, as the road of every run sees it: `run` asks for it in this order, from top to bottom.
+
+use super::error::CliError;
+use super::resolve::{Asked, Job};
+use crate::nodeset::NodeSet;
+
+/// How much a task does to the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It looks.
+    Looks,
+    /// It does what the user says, which may be anything: a large number of nodes is confirmed first.
+    Acts,
+    /// It changes something: targets that a glob may have shrunk are refused, too.
+    Changes,
+}
+
+/// What a verb does on nodes.
+pub(crate) trait Task {
+    /// What is done, in words: for `-v`, `--dry-run`, the journal, and the question before much is changed.
+    fn what(&self) -> String;
+
+    /// How much it does to the nodes.
+    fn effect(&self) -> Effect {
+        Effect::Looks
+    }
+
+    /// The words that select servers: a glob may have expanded to them.
+    fn selectors(&self) -> &[String] {
+        &[]
+    }
+
+    /// Looks at everything that can be wrong without the nodes being known.
+    ///
+    /// # Errors
+    /// What the user got wrong.
+    fn check(&mut self, _asked: Asked<'_>) -> Result<(), CliError> {
+        Ok(())
+    }
+
+    /// What `--dry-run` shows: nodes and what would be done there.
+    ///
+    /// # Errors
+    /// What cannot be done on these nodes.
+    fn plan(&self, nodes: &NodeSet) -> Result<Vec<(NodeSet, String)>, CliError> {
+        Ok(vec![(nodes.clone(), self.what())])
+    }
+
+    /// Does it. Returns the exit code.
+    ///
+    /// # Errors
+    /// When it could not begin; what became of the nodes is in the exit code.
+    fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError>;
+}
+
+/// What a verb asks for, once its words are read.
+pub(crate) enum Request {
+    /// Something on nodes.
+    Nodes(Box<dyn Task>),
+    /// Something here, which contacts no node.
+    Here(Box<dyn Here>),
+}
+
+/// What a verb does that contacts no node by way of a job.
+pub(crate) trait Here {
+    /// Does it. Returns the exit code.
+    ///
+    /// # Errors
+    /// Why it cannot be done.
+    fn perform(
+        self: Box<Self>,
+        asked: Asked<'_>,
+        console: &mut super::console::Console,
+    ) -> Result<u8, CliError>;
+}
