@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use super::child::{self, Relay};
 use super::input;
 use super::relay::{self, CHATTER, Finding, READY, Via};
-use super::ssh::errors::printable;
+use super::ssh::errors::{lower, printable};
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::plan::{Limits, NodeName};
@@ -284,11 +284,39 @@ fn explain(said: &[u8]) -> Option<Failure> {
     let text = printable(line.as_bytes(), 200);
     let text = text.strip_prefix("ssh: ").unwrap_or(&text);
     Some(if code == ErrorCode::Lost {
-        let text = format!("connection lost ({text}); the command may still be running");
-        Failure::new(code, text)
+        Failure::new(code, "connection lost; the command may still be running").detail(text)
     } else {
-        Failure::new(code, text)
+        let (message, place) = without_place(text);
+        let failure = Failure::new(code, message);
+        match place {
+            Some(place) => failure.detail(place),
+            None => failure,
+        }
     })
+}
+
+/// Parts what `ssh` says into what is the same for all nodes and the host that it names.
+fn without_place(text: &str) -> (String, Option<&str>) {
+    let named = |start: &str| text.strip_prefix(start)?.split_once(": ");
+    if let Some((host, why)) = named("Could not resolve hostname ") {
+        (format!("cannot resolve: {}", lower(why)), Some(host))
+    } else if let Some((place, why)) =
+        named("connect to host ").or_else(|| named("Unable to negotiate with "))
+    {
+        (lower(why), Some(place))
+    } else if let Some((start, place)) = ["Connection closed by ", "Connection reset by "]
+        .into_iter()
+        .find_map(|start| Some((start, text.strip_prefix(start)?)))
+    {
+        (lower(start.trim_end_matches(" by ")), Some(place))
+    } else if let Some((place, why)) = text
+        .split_once(": ")
+        .filter(|(place, _)| place.contains('@'))
+    {
+        (lower(why), Some(place))
+    } else {
+        (text.to_owned(), None)
+    }
 }
 
 #[cfg(test)]
