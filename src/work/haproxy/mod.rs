@@ -131,6 +131,8 @@ impl Asker {
         endpoint: &Endpoint,
         command: &Command,
     ) -> Result<Bytes, Failure> {
+        // Asking for a password is no part of the question.
+        session.ready().await?;
         match tokio::time::timeout(ANSWER, self.converse(session, endpoint, command)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::new(
@@ -149,11 +151,12 @@ impl Asker {
         endpoint: &Endpoint,
         command: &Command,
     ) -> Result<Bytes, Failure> {
-        let broken = |error: std::io::Error| {
-            Failure::new(
+        let broken = |error: std::io::Error| match error.downcast::<Failure>() {
+            Ok(failure) => failure,
+            Err(error) => Failure::new(
                 ErrorCode::Haproxy,
                 format!("{endpoint}: the conversation with HAProxy broke off: {error}"),
-            )
+            ),
         };
         let mut stream = session.open(endpoint).await?;
         stream
