@@ -94,6 +94,8 @@ pub enum ChangeVerdict {
     Unverified,
     /// It has what it had before the change again.
     Restored,
+    /// Nothing was written, because that was not asked for: it would be.
+    Planned,
 }
 
 impl ChangeVerdict {
@@ -106,6 +108,7 @@ impl ChangeVerdict {
             Self::Failed => "failed",
             Self::Unverified => "unverified",
             Self::Restored => "restored",
+            Self::Planned => "planned",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One binary answers to several names: the base name of `argv[0]` chooses the front-end, or, when the
 //! program is called by its own name, the first word does (`hash nodeset -f n1`).
 
+mod again;
 mod axes;
 mod color;
 mod confirm;

@@ -387,7 +387,6 @@ impl Run<'_> {
         let Outcome::Failed(Failure {
             code: code @ ErrorCode::Stopped,
             message,
-            ..
         }) = outcome
         else {
             return;

@@ -245,22 +245,16 @@ mod outcome {
     enum Written {
         Exited(u8),
         Killed(String),
-        Failed {
-            code: String,
-            message: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            detail: Option<String>,
-        },
+        Failed { code: String, message: String },
     }
 
     pub(super) fn serialize<S: Serializer>(outcome: &Outcome, to: S) -> Result<S::Ok, S::Error> {
         match outcome.clone() {
             Outcome::Exited { status } => Written::Exited(status),
             Outcome::Killed { signal } => Written::Killed(signal),
-            Outcome::Failed(failure) => Written::Failed {
-                code: failure.code.as_str().to_owned(),
-                message: failure.message,
-                detail: failure.detail,
+            Outcome::Failed(Failure { code, message }) => Written::Failed {
+                code: code.as_str().to_owned(),
+                message,
             },
         }
         .serialize(to)
@@ -270,20 +264,11 @@ mod outcome {
         Ok(match Written::deserialize(from)? {
             Written::Exited(status) => Outcome::Exited { status },
             Written::Killed(signal) => Outcome::Killed { signal },
-            Written::Failed {
-                code,
-                message,
-                detail,
-            } => {
+            Written::Failed { code, message } => {
                 let mut codes = ErrorCode::ALL.iter().copied();
                 let known = codes.find(|known| known.as_str() == code);
                 let unknown = || serde::de::Error::custom(format!("unknown code `{code}`"));
-                let code = known.ok_or_else(unknown)?;
-                Outcome::Failed(Failure {
-                    code,
-                    message,
-                    detail,
-                })
+                Outcome::failed(known.ok_or_else(unknown)?, message)
             }
         })
     }

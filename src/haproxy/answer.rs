@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::name::ServerName;
-use super::state::{AdminState, Server};
+use super::state::{AdminState, CheckState, Server};
 
 /// Why an answer is not the one hoped for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,14 +63,26 @@ pub fn check(answer: &[u8]) -> Result<Cow<'_, str>, AnswerError> {
 /// Judges the answer to a `set server ... state|weight` or `shutdown sessions`: silence is consent.
 ///
 /// # Errors
-/// Anything but an empty line.
+/// Anything but one empty line.
 pub fn accepted(answer: &[u8]) -> Result<(), AnswerError> {
     let text = check(answer)?;
-    if text.trim().is_empty() {
+    if text == "\n" {
         Ok(())
+    } else if text.trim().is_empty() {
+        Err(AnswerError::Shape("nothing but blank lines".to_owned()))
     } else {
         Err(AnswerError::Refused(quote(&text)))
     }
+}
+
+/// Whether a worker's question was answered by the master: it knows commands that no worker has, and lists them.
+#[must_use]
+pub fn is_from_master(answer: &[u8]) -> bool {
+    /// So much of an answer holds the list.
+    const LIST: usize = 8 << 10;
+    let start = &answer[..answer.len().min(LIST)];
+    let has = |text: &[u8]| start.windows(text.len()).any(|window| window == text);
+    has(b"Unknown command") && has(b"\n  show proc ") && has(b"\n  quit ")
 }
 
 /// The answers to the commands of one line, each with the empty line that ends it. The last part is the
@@ -154,8 +166,17 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
         ],
     )?;
     let column = |name: &str| header.iter().position(|column| *column == name);
-    let [id, host, port] = ["srv_id", "srv_addr", "srv_port"].map(column);
+    let [backend_id, id, host, port, check, agent] = [
+        "be_id",
+        "srv_id",
+        "srv_addr",
+        "srv_port",
+        "srv_check_state",
+        "srv_agent_state",
+    ]
+    .map(column);
     lines
+        .filter(|line| !is_internal(line, wanted[0], wanted[1]))
         .map(|line| {
             let fields: Vec<&str> = line.split(' ').collect();
             // The last row of a cut answer may be short; a row never is.
@@ -174,11 +195,34 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
                 admin: AdminState(number(admin)?),
                 weight: number(weight)?,
                 initial_weight: number(initial)?,
+                backend_id: backend_id.and_then(|column| fields[column].parse().ok()),
                 id: id.and_then(|column| fields[column].parse().ok()),
+                check: mask(check.map(|column| fields[column])),
+                agent: mask(agent.map(|column| fields[column])),
                 address: host.and_then(|column| address(fields[column], port.map(|at| fields[at]))),
             })
         })
         .collect()
+}
+
+/// The mask of a check; a version that has none of it has no check there.
+fn mask(text: Option<&str>) -> CheckState {
+    CheckState(text.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// Whether a line is about a server of HAProxy's own, which no operator means.
+fn is_internal(line: &str, backend: usize, server: usize) -> bool {
+    let field = |column: usize| line.split(' ').nth(column).unwrap_or_default();
+    is_internal_proxy(field(backend), field(server))
+}
+
+/// HAProxy 2.4 with a master shows its workers as servers of a backend `MASTER`; others have names in angle brackets.
+pub(super) fn is_internal_proxy(backend: &str, server: &str) -> bool {
+    let worker = server
+        .strip_prefix("cur-")
+        .or_else(|| server.strip_prefix("old-"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    backend.starts_with('<') || (backend == "MASTER" && worker.is_some_and(is_number))
 }
 
 /// An address with its port, in brackets where it needs them; HAProxy writes `-` for none and 0 for no port.
@@ -239,8 +283,20 @@ pub struct Info {
     pub processes: u32,
     /// Seconds since the worker's start.
     pub uptime: u64,
+    /// When the worker was started, in seconds since 1970: its process id alone is not enough where there are few
+    /// processes, as in a container.
+    pub started: Option<u64>,
     /// Whether it is an old worker on its way out.
     pub stopping: bool,
+}
+
+impl Info {
+    /// Whether this is another process than the one that said that: what was set there is forgotten.
+    #[must_use]
+    pub fn is_other_than(&self, before: &Self) -> bool {
+        let started = |one: &Self, other: &Self| one.started.zip(other.started);
+        self.pid != before.pid || started(self, before).is_some_and(|(now, then)| now != then)
+    }
 }
 
 /// Reads the answer to `show info`.
@@ -261,6 +317,7 @@ pub fn info(answer: &[u8]) -> Result<Info, AnswerError> {
             "Pid" => info.pid = value.parse().map_err(|_| shape())?,
             "Nbproc" => info.processes = value.parse().map_err(|_| shape())?,
             "Uptime_sec" => info.uptime = value.parse().map_err(|_| shape())?,
+            "Start_time_sec" => info.started = Some(value.parse().map_err(|_| shape())?),
             "Stopping" => info.stopping = value != "0",
             _ => {}
         }
@@ -297,21 +354,36 @@ pub fn weight(answer: &[u8]) -> Result<(u32, u32), AnswerError> {
     numbers.ok_or_else(|| AnswerError::Refused(quote(&text)))
 }
 
-/// How many old workers still serve, by the master's `show proc`.
+/// The workers of a master, by process id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Workers {
+    /// Those that the master counts as current. After a reload that failed it may be none.
+    pub current: Vec<u32>,
+    /// Those from before a reload, which still serve connections.
+    pub old: Vec<u32>,
+}
+
+/// Reads the master's `show proc`.
 ///
 /// # Errors
 /// When the answer is anything else.
-pub fn old_workers(answer: &[u8]) -> Result<usize, AnswerError> {
+pub fn workers(answer: &[u8]) -> Result<Workers, AnswerError> {
     let text = check(answer)?;
     if !text.starts_with("#<PID>") {
         return Err(AnswerError::Shape(quote(&text)));
     }
-    Ok(text
-        .lines()
-        .skip_while(|line| !line.starts_with("# old workers"))
-        .skip(1)
-        .take_while(|line| !line.starts_with('#') && !line.is_empty())
-        .count())
+    let listed = |heading: &str| {
+        text.lines()
+            .skip_while(move |line| !line.starts_with(heading))
+            .skip(1)
+            .take_while(|line| !line.starts_with('#') && !line.is_empty())
+            .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+            .collect()
+    };
+    Ok(Workers {
+        current: listed("# workers"),
+        old: listed("# old workers"),
+    })
 }
 
 #[cfg(test)]
@@ -387,6 +459,63 @@ mod tests {
     }
 
     #[test]
+    fn servers_of_haproxys_own_are_left_out() {
+        let answer = b"1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight srv_iweight\n\
+            1 MASTER cur-1 2 0 1 1\n2 <HTTPCLIENT> <HTTPSCLIENT> 2 0 1 1\n3 MASTER s 2 0 1 1\n4 b cur-1 2 0 1 1\n\n";
+        let servers = servers(answer).unwrap();
+        let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        assert_eq!(names, ["MASTER/s", "b/cur-1"]);
+        let stat = b"# pxname,svname,type,status,scur,qcur,weight,check_status,check_fall,tracked,\n\
+            MASTER,cur-1,2,UP,0,0,1,,,,\n<HTTPCLIENT>,<HTTPCLIENT>,2,UP,0,0,1,,,,\nb,s,2,UP,0,0,1,,,,\n\n";
+        assert_eq!(stat::rows(stat).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn checks_and_numbers_are_read() {
+        let servers = servers(SERVERS).unwrap();
+        let server = |name: &str| servers.iter().find(|s| s.name.as_str() == name).unwrap();
+        let ldap = server("ldap/ldap-svc1");
+        assert!(ldap.check.is_on() && !ldap.check.is_off() && ldap.ids().is_some());
+        let none = server("x_nocheck/http-svc1");
+        assert!(!none.check.is_on() && !none.check.is_off());
+        assert!(server("x_agent/http-svc1").agent.is_on());
+    }
+
+    #[test]
+    fn another_process_is_told_by_its_id_or_its_start() {
+        let info = info(INFO).unwrap();
+        assert!(info.started.is_some() && !info.is_other_than(&info.clone()));
+        let mut later = info.clone();
+        later.pid += 1;
+        assert!(later.is_other_than(&info));
+        let mut again = info.clone();
+        again.started = again.started.map(|time| time + 1);
+        assert!(
+            again.is_other_than(&info),
+            "a container's worker has the same id"
+        );
+        again.started = None;
+        assert!(!again.is_other_than(&info), "an old version does not say");
+    }
+
+    #[test]
+    fn the_master_is_known_by_what_it_offers() {
+        for text in [
+            "Unknown command, but maybe one of the following ones is a better match:\n  show cli level    : x\n  show proc         : show processes status\n  quit     : disconnect\n\n",
+            "admin\n\nUnknown command: 'show', but maybe one of\n  show proc    : x\n  show startup-logs  : x\n  quit       : x\n\n",
+        ] {
+            assert!(is_from_master(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "Unknown command, but maybe one of the following ones is a better match:\n  show errors    : x\n  quit     : disconnect\n\n",
+            "admin\n\nName: HAProxy\n\n",
+            "",
+        ] {
+            assert!(!is_from_master(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_cut_answer_is_never_taken() {
         for end in 0..SERVERS.len() {
             assert!(servers(&SERVERS[..end]).is_err(), "{end}");
@@ -428,7 +557,7 @@ mod tests {
     #[test]
     fn refusals_have_their_own_class() {
         assert_eq!(accepted(b"\n"), Ok(()));
-        assert_eq!(accepted(b"\n\n"), Ok(()));
+        assert!(matches!(accepted(b"\n\n"), Err(AnswerError::Shape(_))));
         assert_eq!(accepted(b""), Err(AnswerError::Empty));
         assert_eq!(
             accepted(b"Permission denied\n\n"),
@@ -463,8 +592,18 @@ mod tests {
             (backends.len(), backends[0].as_str()),
             (17, "all_puppet_masters")
         );
-        assert_eq!(old_workers(PROC), Ok(0));
-        assert_eq!(old_workers(PROC_OLD), Ok(1));
+        let now = workers(PROC).unwrap();
+        assert_eq!((now.current.len(), now.old.len()), (1, 0));
+        let now = workers(PROC_OLD).unwrap();
+        assert_eq!((now.current.len(), now.old.len()), (1, 1));
+        // 3.5 after a reload that failed.
+        let failed =
+            workers(b"#<PID> <type>\n1 master 1\n# workers\n# old workers\n7 worker 1\n\n");
+        let expected = Workers {
+            current: vec![],
+            old: vec![7],
+        };
+        assert_eq!(failed, Ok(expected));
     }
 
     proptest! {
@@ -476,7 +615,7 @@ mod tests {
             ];
             let answer = [heads[head], &bytes, b"\n\n"].concat();
             let _ = (servers(&answer), info(&answer), backends(&answer), level(&answer));
-            let _ = (weight(&answer), old_workers(&answer), accepted(&answer), stat::rows(&answer));
+            let _ = (weight(&answer), workers(&answer), is_from_master(&answer), accepted(&answer), stat::rows(&answer));
         }
     }
 }

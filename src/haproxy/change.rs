@@ -1,11 +1,11 @@
 //! A change, without the doing: which rows need it, whether the guard lets it pass, what proves it, and how
 //! it is taken back.
 
-use super::answer::{self, AnswerError, Info, Level};
 use super::command::{Command, Weight};
 use super::guard::{self, Emptied};
 use super::name::ServerName;
-use super::stat::{self, Counters};
+use super::reading::Reading;
+use super::stat::Counters;
 use super::state::{AdminWord, Server};
 
 /// What servers shall be made.
@@ -13,49 +13,10 @@ use super::state::{AdminWord, Server};
 pub enum Wanted {
     /// In service, out of it, or without new clients.
     State(AdminWord),
+    /// The same for what is not out further already.
+    AtLeast(AdminWord),
     /// Of another weight.
     Weight(Weight),
-}
-
-/// All that was read of one HAProxy at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// What the socket allows.
-    pub level: Level,
-    /// The process.
-    pub info: Info,
-    /// The servers, in the order of the configuration.
-    pub servers: Vec<Server>,
-    /// Their counters.
-    pub counters: Vec<Counters>,
-}
-
-impl Reading {
-    /// Reads the answer to [`Command::Reading`].
-    ///
-    /// # Errors
-    /// When a part of it is anything else or not whole.
-    pub fn parse(answer: &[u8]) -> Result<Self, AnswerError> {
-        let [level, info, servers, counters] = answer::parts(answer)?;
-        Ok(Self {
-            level: answer::level(level)?,
-            info: answer::info(info)?,
-            servers: answer::servers(servers)?,
-            counters: stat::rows(counters)?,
-        })
-    }
-
-    /// The server of that name.
-    #[must_use]
-    pub fn server(&self, name: &ServerName) -> Option<&Server> {
-        self.servers.iter().find(|server| server.name == *name)
-    }
-
-    /// The counters of that name.
-    #[must_use]
-    pub fn counters(&self, name: &ServerName) -> Option<&Counters> {
-        self.counters.iter().find(|row| row.name == *name)
-    }
 }
 
 /// How far a server is from what was wanted.
@@ -74,7 +35,7 @@ impl Wanted {
     #[must_use]
     pub fn command(self, server: &ServerName) -> Command {
         match self {
-            Self::State(word) => Command::SetState(server.clone(), word),
+            Self::State(word) | Self::AtLeast(word) => Command::SetState(server.clone(), word),
             Self::Weight(weight) => Command::SetWeight(server.clone(), weight),
         }
     }
@@ -84,6 +45,7 @@ impl Wanted {
     pub fn is_set(self, server: &Server) -> bool {
         match self {
             Self::State(word) => server.admin.forced() == word,
+            Self::AtLeast(word) => server.admin.forced() >= word,
             Self::Weight(weight) => server.weight == weight.of(server.initial_weight),
         }
     }
@@ -92,8 +54,53 @@ impl Wanted {
     #[must_use]
     pub fn takes_out(self, server: &Server) -> bool {
         match self {
-            Self::State(word) => word != AdminWord::Ready,
+            Self::State(word) | Self::AtLeast(word) => word != AdminWord::Ready,
             Self::Weight(weight) => weight.of(server.initial_weight) == 0,
+        }
+    }
+
+    /// Whether a server is out further than wanted, and stays so.
+    #[must_use]
+    pub fn is_exceeded(self, server: &Server) -> bool {
+        matches!(self, Self::AtLeast(word) if server.admin.forced() > word)
+    }
+
+    /// Whether a part of its weight was asked for, and that part comes to nothing.
+    #[must_use]
+    pub fn rounds_to_nothing(self, server: &Server) -> bool {
+        match self {
+            Self::Weight(Weight::Percent(percent)) => percent > 0 && self.takes_out(server),
+            Self::Weight(Weight::Absolute(_)) | Self::State(_) | Self::AtLeast(_) => false,
+        }
+    }
+
+    /// What gives a server back what it had.
+    #[must_use]
+    pub fn back(self, before: &Server) -> Self {
+        match self {
+            Self::State(_) | Self::AtLeast(_) => Self::State(before.admin.forced()),
+            // HAProxy itself takes no weight above 256.
+            Self::Weight(_) => Self::Weight(Weight::Absolute(
+                u16::try_from(before.weight).unwrap_or(256),
+            )),
+        }
+    }
+
+    /// How a server stands in what the change is about.
+    #[must_use]
+    pub fn shown(self, server: &Server) -> String {
+        match self {
+            Self::State(_) | Self::AtLeast(_) => server.words(),
+            Self::Weight(_) => format!("weight {}", server.weight),
+        }
+    }
+
+    /// What a server is to become.
+    #[must_use]
+    pub fn target(self, server: &Server) -> String {
+        match self {
+            Self::State(word) | Self::AtLeast(word) => word.to_string(),
+            Self::Weight(weight) => format!("weight {}", weight.of(server.initial_weight)),
         }
     }
 
@@ -101,10 +108,7 @@ impl Wanted {
     #[must_use]
     pub fn judge(self, server: &Server, counters: Option<&Counters>) -> Verdict {
         if !self.is_set(server) {
-            return Verdict::Wrong(match self {
-                Self::State(_) => server.words(),
-                Self::Weight(_) => format!("weight {}", server.weight),
-            });
+            return Verdict::Wrong(self.shown(server));
         }
         if self != Self::State(AdminWord::Ready) {
             return Verdict::Done;
@@ -120,6 +124,9 @@ impl Wanted {
                     .and_then(|row| row.tracked.as_ref())
                     .map_or("another server", ServerName::as_str)
             )),
+            None if server.check.is_off() => {
+                Verdict::Settling("its health check is off".to_owned())
+            }
             None => match counters {
                 Some(row) if row.is_healthy() => Verdict::Done,
                 Some(row) => Verdict::Settling(row.status.clone()),
@@ -127,42 +134,31 @@ impl Wanted {
             },
         }
     }
-
-    /// The guard's answer for one HAProxy: the backends that the change would empty there.
-    #[must_use]
-    pub fn guard(self, reading: &Reading, chosen: &[usize]) -> Vec<Emptied> {
-        let taken: Vec<&ServerName> = chosen
-            .iter()
-            .filter_map(|index| reading.servers.get(*index))
-            .filter(|server| self.takes_out(server))
-            .map(|server| &server.name)
-            .collect();
-        // A weight is a server's own; only a state is inherited.
-        let out = match self {
-            Self::State(_) => guard::with_trackers(taken, &reading.counters),
-            Self::Weight(_) => taken.into_iter().collect(),
-        };
-        guard::emptied(&reading.servers, &out)
-    }
 }
 
-/// The command that gives a server back the state or weight it had.
+/// The guard's answer for one HAProxy: the backends that lose their last usable server when these servers, by their
+/// place in the reading, become as wanted.
 #[must_use]
-pub fn undo(wanted: Wanted, before: &Server) -> Command {
-    match wanted {
-        Wanted::State(_) => Command::SetState(before.name.clone(), before.admin.forced()),
-        Wanted::Weight(_) => {
-            // HAProxy itself takes no weight above 256.
-            let weight = u16::try_from(before.weight).unwrap_or(256);
-            Command::SetWeight(before.name.clone(), Weight::Absolute(weight))
-        }
-    }
+pub fn guard(reading: &Reading, rows: impl IntoIterator<Item = (usize, Wanted)>) -> Vec<Emptied> {
+    let taken = rows.into_iter().filter_map(|(place, wanted)| {
+        let server = reading.servers.get(place)?;
+        wanted.takes_out(server).then_some((&server.name, wanted))
+    });
+    // A weight is a server's own; only a state is inherited.
+    let (alone, followed): (Vec<_>, Vec<_>) =
+        taken.partition(|(_, wanted)| matches!(wanted, Wanted::Weight(_)));
+    let names = |rows: Vec<(_, Wanted)>| rows.into_iter().map(|(name, _)| name);
+    let mut out = guard::with_trackers(names(followed), &reading.counters);
+    out.extend(names(alone));
+    guard::emptied(&reading.servers, &out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::haproxy::state::AdminState;
+    use crate::haproxy::answer::{self, Info, Level};
+    use crate::haproxy::stat;
+    use crate::haproxy::state::{AdminState, CheckState};
 
     fn server(op: u32, admin: u32, weight: u32) -> Server {
         Server {
@@ -171,7 +167,10 @@ mod tests {
             admin: AdminState(admin),
             weight,
             initial_weight: 10,
+            backend_id: None,
             id: None,
+            check: CheckState::default(),
+            agent: CheckState::default(),
             address: None,
         }
     }
@@ -252,15 +251,16 @@ mod tests {
 
     #[test]
     fn the_guard_looks_at_the_reading() {
-        let reading = Reading {
-            level: Level::Admin,
-            info: Info::default(),
-            servers: answer::servers(include_bytes!(
-                "../../tests/recorded/haproxy/servers-state.txt"
-            ))
-            .unwrap(),
-            counters: stat::rows(include_bytes!("../../tests/recorded/haproxy/stat.txt")).unwrap(),
-        };
+        let servers = answer::servers(include_bytes!(
+            "../../tests/recorded/haproxy/servers-state.txt"
+        ));
+        let counters = stat::rows(include_bytes!("../../tests/recorded/haproxy/stat.txt"));
+        let reading = Reading::new(
+            Level::Admin,
+            Info::default(),
+            servers.unwrap(),
+            counters.unwrap(),
+        );
         let at = |name: &str| {
             reading
                 .servers
@@ -268,41 +268,74 @@ mod tests {
                 .position(|s| s.name.as_str() == name)
                 .unwrap()
         };
-        let last = [at("i0_puppet_masters/puppet-i0-svc2")];
-        assert_eq!(MAINT.guard(&reading, &last).len(), 1);
-        assert_eq!(DRAIN.guard(&reading, &last).len(), 1);
-        assert_eq!(
-            Wanted::Weight(Weight::Absolute(0))
-                .guard(&reading, &last)
-                .len(),
-            1
-        );
-        // Half of 1 is 0.
-        assert_eq!(
-            Wanted::Weight(Weight::Percent(50))
-                .guard(&reading, &last)
-                .len(),
-            1
-        );
-        assert!(
-            Wanted::Weight(Weight::Absolute(1))
-                .guard(&reading, &last)
-                .is_empty()
-        );
-        assert!(READY.guard(&reading, &last).is_empty());
+        let last = at("i0_puppet_masters/puppet-i0-svc2");
+        for (wanted, emptied) in [
+            (MAINT, 1),
+            (DRAIN, 1),
+            (Wanted::AtLeast(AdminWord::Drain), 1),
+            (Wanted::Weight(Weight::Absolute(0)), 1),
+            // Half of 1 is 0.
+            (Wanted::Weight(Weight::Percent(50)), 1),
+            (Wanted::Weight(Weight::Absolute(1)), 0),
+            (READY, 0),
+        ] {
+            assert_eq!(
+                guard(&reading, [(last, wanted)]).len(),
+                emptied,
+                "{wanted:?}"
+            );
+        }
     }
 
     #[test]
     fn the_way_back_gives_what_was_there() {
         let before = server(2, 8, 10);
-        assert_eq!(
-            undo(MAINT, &before).to_string(),
-            "set server b/s state drain"
-        );
-        let weight = Wanted::Weight(Weight::Absolute(0));
-        assert_eq!(
-            undo(weight, &before).to_string(),
-            "set server b/s weight 10"
-        );
+        for (wanted, back) in [
+            (MAINT, "set server b/s state drain"),
+            (
+                Wanted::AtLeast(AdminWord::Drain),
+                "set server b/s state drain",
+            ),
+            (
+                Wanted::Weight(Weight::Absolute(0)),
+                "set server b/s weight 10",
+            ),
+        ] {
+            let command = wanted.back(&before).command(&before.name);
+            assert_eq!(command.to_string(), back);
+        }
+    }
+
+    #[test]
+    fn what_is_out_further_is_left_there() {
+        let drain = Wanted::AtLeast(AdminWord::Drain);
+        let (ready, drained, out) = (server(2, 0, 10), server(2, 8, 10), server(0, 1, 10));
+        assert!(!drain.is_set(&ready) && drain.is_set(&drained) && drain.is_set(&out));
+        assert!(!drain.is_exceeded(&drained) && drain.is_exceeded(&out));
+        assert!(!DRAIN.is_set(&out) && !DRAIN.is_exceeded(&out));
+        assert_eq!(drain.judge(&out, None), Verdict::Done);
+    }
+
+    #[test]
+    fn a_part_that_comes_to_nothing_is_known() {
+        let half = Wanted::Weight(Weight::Percent(50));
+        let mut one = server(2, 0, 1);
+        one.initial_weight = 1;
+        assert!(half.rounds_to_nothing(&one) && !half.rounds_to_nothing(&server(2, 0, 10)));
+        assert!(!Wanted::Weight(Weight::Percent(0)).rounds_to_nothing(&one));
+        assert!(!Wanted::Weight(Weight::Absolute(0)).rounds_to_nothing(&one));
+    }
+
+    /// A check that is off says nothing about health, though HAProxy counts the server as well.
+    #[test]
+    fn a_check_that_is_off_proves_nothing() {
+        let mut dynamic = server(2, 0, 10);
+        dynamic.check = CheckState(2);
+        assert!(matches!(
+            READY.judge(&dynamic, Some(&counters("no check"))),
+            Verdict::Settling(_)
+        ));
+        dynamic.check = CheckState(6);
+        assert_eq!(READY.judge(&dynamic, Some(&counters("UP"))), Verdict::Done);
     }
 }

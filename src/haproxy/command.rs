@@ -4,7 +4,9 @@
 
 use std::fmt;
 
+use super::change::Wanted;
 use super::name::ServerName;
+use super::raw::RawCommand;
 use super::state::AdminWord;
 
 /// A command that hash sends by itself.
@@ -22,10 +24,18 @@ pub enum Command {
     ShowSessions,
     /// The workers, asked of the master.
     ShowProcesses,
+    /// The counters of old workers, by process id, asked through the master.
+    ShowOldStat(Vec<u32>),
+    /// The sessions of an old worker, asked through the master.
+    ShowOldSessions(u32),
+    /// Cuts one session of an old worker, through the master.
+    ShutdownOldSession(u32, SessionPointer),
     /// Puts a server in or out of service.
     SetState(ServerName, AdminWord),
     /// Gives a server another weight.
     SetWeight(ServerName, Weight),
+    /// Turns a server's health check on.
+    EnableHealth(ServerName),
     /// Cuts the sessions of a server.
     ShutdownSessions(ServerName),
     /// What the operator typed.
@@ -38,7 +48,10 @@ impl Command {
     #[must_use]
     pub fn is_for_master(&self) -> bool {
         match self {
-            Self::ShowProcesses => true,
+            Self::ShowProcesses
+            | Self::ShowOldStat(_)
+            | Self::ShowOldSessions(_)
+            | Self::ShutdownOldSession(..) => true,
             Self::Raw(raw) => raw.is_for_master(),
             Self::Overview
             | Self::Reading
@@ -47,8 +60,52 @@ impl Command {
             | Self::ShowSessions
             | Self::SetState(..)
             | Self::SetWeight(..)
+            | Self::EnableHealth(_)
             | Self::ShutdownSessions(_) => false,
         }
+    }
+
+    /// What it makes of a server.
+    #[must_use]
+    pub fn sets(&self) -> Option<Wanted> {
+        if let Self::SetState(_, word) = self {
+            return Some(Wanted::State(*word));
+        }
+        if let Self::SetWeight(_, weight) = self {
+            return Some(Wanted::Weight(*weight));
+        }
+        None
+    }
+
+    /// Whether it may change something, so that it must not be sent a second time by itself.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::SetState(..)
+            | Self::SetWeight(..)
+            | Self::EnableHealth(_)
+            | Self::ShutdownSessions(_)
+            | Self::ShutdownOldSession(..) => true,
+            Self::Raw(raw) => raw.changes(),
+            Self::Overview
+            | Self::Reading
+            | Self::ShowInfo
+            | Self::ShowStat
+            | Self::ShowSessions
+            | Self::ShowProcesses
+            | Self::ShowOldStat(_)
+            | Self::ShowOldSessions(_) => false,
+        }
+    }
+}
+
+/// What HAProxy calls a session: a number in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPointer(pub u64);
+
+impl fmt::Display for SessionPointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
     }
 }
 
@@ -63,13 +120,25 @@ impl fmt::Display for Command {
             Self::ShowInfo => f.write_str("show info"),
             Self::ShowStat => f.write_str("show stat"),
             Self::ShowSessions => f.write_str("show sess"),
-            Self::ShowProcesses => f.write_str("show proc"),
+            // The master waits for more after its answer: `quit` ends that where the end of our side does not get through.
+            Self::ShowProcesses => f.write_str("show proc;quit"),
+            Self::ShowOldStat(workers) => {
+                for pid in workers {
+                    write!(f, "@!{pid} show stat -1 4 -1;")?;
+                }
+                f.write_str("quit")
+            }
+            Self::ShowOldSessions(pid) => write!(f, "@!{pid} show sess;quit"),
+            Self::ShutdownOldSession(pid, session) => {
+                write!(f, "@!{pid} shutdown session {session};quit")
+            }
             Self::SetState(server, word) => {
                 write!(f, "set server {server} state {}", word.keyword())
             }
             Self::SetWeight(server, weight) => write!(f, "set server {server} weight {weight}"),
+            Self::EnableHealth(server) => write!(f, "enable health {server}"),
             Self::ShutdownSessions(server) => write!(f, "shutdown sessions server {server}"),
-            Self::Raw(raw) => f.write_str(&raw.0),
+            Self::Raw(raw) => f.write_str(raw.as_str()),
         }
     }
 }
@@ -127,89 +196,6 @@ impl fmt::Display for Weight {
     }
 }
 
-/// A line for the socket as an operator typed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawCommand(String);
-
-/// Why a typed line is not sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RawError {
-    /// HAProxy would answer with its help.
-    #[error("the command is empty")]
-    Empty,
-    /// A second line would be a second command.
-    #[error("the command has a line break or another control character")]
-    Control,
-    /// HAProxy would take what follows for the rest of the command.
-    #[error("the command ends in `<<`, which announces a payload, and there is none to send")]
-    Payload,
-    /// It would turn one answer into an endless conversation.
-    #[error("`{0}` is for interactive use")]
-    Interactive(String),
-    /// HAProxy's own buffer has an end.
-    #[error("the command is longer than {LONGEST_LINE} bytes")]
-    TooLong,
-}
-
-/// Longest line we send, well under HAProxy's buffer (`tune.bufsize`, 16 kB).
-const LONGEST_LINE: usize = 8_000;
-
-/// Commands that only look. Everything else is taken for a change.
-const LOOKING: &[&str] = &["show", "get", "help", "echo", "user", "operator", "quit"];
-
-impl RawCommand {
-    /// Checks a typed line.
-    ///
-    /// # Errors
-    /// When sending it could do something else than it seems to say.
-    pub fn parse(text: &str) -> Result<Self, RawError> {
-        let text = text.trim_matches([' ', '\t']);
-        if text.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(RawError::Control);
-        }
-        if text.len() > LONGEST_LINE {
-            return Err(RawError::TooLong);
-        }
-        // Newer versions also take `<<END`, with a mark of their own for the end of the payload.
-        let last = text.rsplit([' ', '\t']).next().unwrap_or_default();
-        if last.starts_with("<<") || last.ends_with("<<") {
-            return Err(RawError::Payload);
-        }
-        let raw = Self(text.to_owned());
-        if raw.first_words().next().is_none() {
-            return Err(RawError::Empty);
-        }
-        if let Some(word) = raw.first_words().find(|word| *word == "prompt") {
-            return Err(RawError::Interactive(word.to_owned()));
-        }
-        Ok(raw)
-    }
-
-    /// Whether any of its commands may change something.
-    #[must_use]
-    pub fn changes(&self) -> bool {
-        self.first_words().any(|word| !LOOKING.contains(&word))
-    }
-
-    /// Whether it is for the master's socket, which does not close after its answer.
-    #[must_use]
-    pub fn is_for_master(&self) -> bool {
-        let words: Vec<&str> = self.0.split_ascii_whitespace().take(2).collect();
-        self.0.starts_with('@') || words == ["show", "proc"] || words == ["reload"]
-    }
-
-    /// The keyword of each command of the line. HAProxy parts commands at `;` unless a backslash stands
-    /// before it; parting at those as well can only make us more careful. `@1` and the like choose a
-    /// worker at the master's socket.
-    fn first_words(&self) -> impl Iterator<Item = &str> {
-        self.0.split(';').filter_map(|command| {
-            command
-                .split_ascii_whitespace()
-                .find(|word| !word.starts_with('@'))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -233,6 +219,14 @@ mod tests {
                 "shutdown sessions server http/http-svc1",
             ),
             (Command::Overview, "show info;show servers state"),
+            (
+                Command::ShowOldStat(vec![7, 8]),
+                "@!7 show stat -1 4 -1;@!8 show stat -1 4 -1;quit",
+            ),
+            (
+                Command::ShutdownOldSession(7, SessionPointer(0x5581_309a_3260)),
+                "@!7 shutdown session 0x5581309a3260;quit",
+            ),
         ] {
             assert_eq!(command.to_string(), text);
         }
@@ -252,64 +246,6 @@ mod tests {
         assert_eq!(Weight::Percent(25_600).of(100), 256);
     }
 
-    #[test]
-    fn raw_knows_changes() {
-        for (text, changes) in [
-            ("show info", false),
-            ("show info; show stat", false),
-            ("  show\tinfo ;", false),
-            ("@1 show info", false),
-            ("get weight a/b", false),
-            ("show info;set server a/b state maint", true),
-            ("clear counters", true),
-            ("@1 shutdown sessions server a/b", true),
-            ("show env;# x", true),
-            ("Show info", true),
-        ] {
-            assert_eq!(
-                RawCommand::parse(text).unwrap().changes(),
-                changes,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn raw_knows_the_master() {
-        for (text, master) in [
-            ("show proc", true),
-            ("@1 show info", true),
-            ("@!77 show sess", true),
-            ("reload", true),
-            ("show info", false),
-            ("show processes", false),
-        ] {
-            assert_eq!(
-                RawCommand::parse(text).unwrap().is_for_master(),
-                master,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn raw_refuses_what_is_not_one_line() {
-        assert_eq!(RawCommand::parse(" ;; "), Err(RawError::Empty));
-        assert_eq!(RawCommand::parse("show info\nx"), Err(RawError::Control));
-        assert_eq!(RawCommand::parse("show info\r"), Err(RawError::Control));
-        for text in ["add map #1 <<", "add map #1 << ", "add map #1 <<END", "x<<"] {
-            assert_eq!(RawCommand::parse(text), Err(RawError::Payload), "{text}");
-        }
-        assert_eq!(
-            RawCommand::parse("show info; prompt"),
-            Err(RawError::Interactive("prompt".to_owned()))
-        );
-        assert_eq!(
-            RawCommand::parse(&"x".repeat(9_000)),
-            Err(RawError::TooLong)
-        );
-    }
-
     proptest! {
         /// Whatever names and weights are taken, a command stays one line and one command.
         #[test]
@@ -318,6 +254,7 @@ mod tests {
             let mut commands = vec![
                 Command::SetState(name.clone(), AdminWord::Drain),
                 Command::ShutdownSessions(name.clone()),
+                Command::EnableHealth(name.clone()),
             ];
             if let Ok(weight) = weight.parse() {
                 commands.push(Command::SetWeight(name, weight));

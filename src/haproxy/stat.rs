@@ -108,7 +108,7 @@ pub fn rows(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
             fall,
             tracked,
         ] = wanted.map(|column| fields[column].as_str());
-        if kind != SERVER {
+        if kind != SERVER || answer::is_internal_proxy(backend, server) {
             continue;
         }
         let name = answer::row_name(backend, server)?;
@@ -128,6 +128,24 @@ pub fn rows(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
     }
     Ok(rows)
 }
+
+/// The servers' rows of several answers in a row, as the master gives them for several workers. A worker that ended
+/// meanwhile is only named in a line.
+///
+/// # Errors
+/// When one of them is not whole.
+pub fn rows_of_several(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
+    let text = answer::check(answer)?;
+    let mut all = Vec::new();
+    for table in text.split(HEAD).skip(1) {
+        let end = table.find("\n\n").ok_or(AnswerError::Cut)?;
+        all.extend(rows(format!("{HEAD}{}", &table[..end + 2]).as_bytes())?);
+    }
+    Ok(all)
+}
+
+/// How a table begins.
+const HEAD: &str = "# pxname,svname,";
 
 /// A number of a row; HAProxy leaves out what does not apply.
 fn number<T: std::str::FromStr + Default>(text: &str, name: &ServerName) -> Result<T, AnswerError> {
@@ -214,6 +232,21 @@ mod tests {
         for end in 0..STAT.len() {
             assert!(rows(&STAT[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn answers_of_several_workers() {
+        let one = "# pxname,svname,type,status,scur,qcur,weight,check_status,check_fall,tracked,\n\
+            b,s,2,UP,3,0,1,,,,\n\n";
+        let gone = "Can't find the target PID matching the prefix '@!99'\n";
+        for (answer, count) in [
+            (format!("{one}{one}"), 2),
+            (format!("{gone}{one}"), 1),
+            (gone.to_owned(), 0),
+        ] {
+            assert_eq!(rows_of_several(answer.as_bytes()).unwrap().len(), count);
+        }
+        assert!(rows_of_several(format!("{one}{}", &one[..one.len() - 1]).as_bytes()).is_err());
     }
 
     #[test]

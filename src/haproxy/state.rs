@@ -134,7 +134,8 @@ impl AdminState {
 }
 
 /// An administrative state in one word, as `set server ... state` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The order is that of being out: what is out further takes fewer clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AdminWord {
     /// In service.
     Ready,
@@ -179,13 +180,48 @@ pub struct Server {
     pub weight: u32,
     /// Its weight in the file, the whole of `100%`.
     pub initial_weight: u32,
+    /// The number of its backend.
+    pub backend_id: Option<u32>,
     /// Its number within the backend.
     pub id: Option<u32>,
+    /// Its health check: `srv_check_state`.
+    pub check: CheckState,
+    /// Its agent check: `srv_agent_state`.
+    pub agent: CheckState,
     /// Its address and port; `None` when it has none, as while its name is not resolved.
     pub address: Option<String>,
 }
 
+/// What a check does: `srv_check_state` and `srv_agent_state`, a mask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct CheckState(pub u32);
+
+impl CheckState {
+    /// The configuration has it.
+    pub const CONFIGURED: u32 = 0x02;
+    /// It runs, or would if the server were not in maintenance.
+    pub const ENABLED: u32 = 0x04;
+
+    /// Whether there is one, and it is on.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self.0 & (Self::CONFIGURED | Self::ENABLED) == Self::CONFIGURED | Self::ENABLED
+    }
+
+    /// Whether there is one, and it is off, as that of a server added at run time.
+    #[must_use]
+    pub fn is_off(self) -> bool {
+        self.0 & Self::CONFIGURED != 0 && self.0 & Self::ENABLED == 0
+    }
+}
+
 impl Server {
+    /// Its numbers, by which the same process knows it whatever it is called; a reload may give them to another one.
+    #[must_use]
+    pub fn ids(&self) -> Option<(u32, u32)> {
+        Some((self.backend_id?, self.id?))
+    }
+
     /// Whether it is `RUNNING/READY`.
     #[must_use]
     pub fn is_well(&self) -> bool {
@@ -231,6 +267,29 @@ mod tests {
         }
         assert!(AdminState(32).is_unresolved());
         assert!(!AdminState(33).is_unresolved());
+    }
+
+    /// The masks of checks seen on real servers.
+    #[test]
+    fn checks_are_on_off_or_not_there() {
+        for (mask, on, off) in [
+            (0, false, false),
+            (2, false, true),
+            (6, true, false),
+            (7, true, false),
+            (14, true, false),
+            (18, false, true),
+            (22, true, false),
+            (23, true, false),
+        ] {
+            let check = CheckState(mask);
+            assert_eq!((check.is_on(), check.is_off()), (on, off), "{mask}");
+        }
+    }
+
+    #[test]
+    fn drain_is_between_ready_and_maintenance() {
+        assert!(AdminWord::Ready < AdminWord::Drain && AdminWord::Drain < AdminWord::Maint);
     }
 
     #[test]

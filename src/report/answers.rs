@@ -5,9 +5,8 @@ use std::fmt::Write;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Answer, ChangeRow, Said, ServerRow, Servers};
+use crate::answer::{Answer, ChangeRow, ChangeVerdict, Said, ServerRow, Servers};
 use crate::event::{Event, NodeId, Stream};
-use crate::haproxy::change::Wanted;
 use crate::haproxy::name::ServerName;
 use crate::haproxy::state::Server;
 
@@ -87,17 +86,22 @@ fn details(out: &mut String, row: &ServerRow) {
 fn change_line(row: &ChangeRow) -> String {
     let mut line = String::new();
     start(&mut line, row.instance.as_deref());
-    let show = |server: &Server| match row.wanted {
-        Wanted::State(_) => server.words(),
-        Wanted::Weight(_) => format!("weight {}", server.weight),
-    };
+    let show = |server: &Server| row.wanted.shown(server);
     let (name, old) = (&row.before.name, show(&row.before));
-    let _ = match row.after.as_ref().map(show) {
-        None => writeln!(line, "{name}: {} -> not read back", row.before.words()),
-        Some(new) if row.wanted.is_set(&row.before) && old == new => {
-            writeln!(line, "{name}: {new}, unchanged")
+    let Some(new) = row.after.as_ref().map(show) else {
+        let _ = writeln!(line, "{name}: {old} -> not read back");
+        return line;
+    };
+    let _ = match row.verdict {
+        ChangeVerdict::Planned => {
+            let target = row.wanted.target(&row.before);
+            writeln!(line, "{name}: {old}, would become {target}")
         }
-        Some(new) => writeln!(line, "{name}: {old} -> {new}"),
+        ChangeVerdict::Unchanged => writeln!(line, "{name}: {new}, unchanged"),
+        ChangeVerdict::Restored => writeln!(line, "{name}: {new}, taken back"),
+        ChangeVerdict::Unverified => writeln!(line, "{name}: {old} -> {new}, not known at the end"),
+        ChangeVerdict::Failed if old == new => writeln!(line, "{name}: {new}, not changed"),
+        ChangeVerdict::Failed | ChangeVerdict::Done => writeln!(line, "{name}: {old} -> {new}"),
     };
     line
 }

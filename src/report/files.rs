@@ -104,6 +104,10 @@ impl Reporter for Both<'_, '_> {
         self.inner.asked(running, waiting)
     }
 
+    fn waiting(&mut self, what: Option<&str>) -> bool {
+        self.inner.waiting(what)
+    }
+
     fn redraw_every(&self) -> Option<Duration> {
         self.inner.redraw_every()
     }

@@ -34,6 +34,8 @@ pub struct Live<'a> {
     running: Vec<NodeId>,
     done: usize,
     failed: usize,
+    /// What those at work wait for, if they say so.
+    waiting: Option<String>,
     shown: bool,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Live<'a> {
             running: Vec::new(),
             done: 0,
             failed: 0,
+            waiting: None,
             shown: false,
         }
     }
@@ -99,6 +102,11 @@ impl Reporter for Live<'_> {
         self.aside(|inner| inner.asked(running, waiting))
     }
 
+    fn waiting(&mut self, what: Option<&str>) -> bool {
+        self.waiting = what.map(str::to_owned);
+        true
+    }
+
     fn redraw_every(&self) -> Option<Duration> {
         Some(EVERY)
     }
@@ -109,6 +117,11 @@ impl Reporter for Live<'_> {
         }
         self.shown = true;
         self.floor.draw(true);
+        if let Some(waiting) = &self.waiting {
+            self.bar.set_message(format!("waiting: {waiting}"));
+            self.bar.tick();
+            return Ok(());
+        }
         let pending = match self.running.len() {
             0 => String::new(),
             few if few <= NAMED => format!(

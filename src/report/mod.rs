@@ -56,6 +56,11 @@ pub trait Reporter {
         Ok(())
     }
 
+    /// What the nodes at work wait for, as people read it, or that they do not any more. Whether it is shown.
+    fn waiting(&mut self, _what: Option<&str>) -> bool {
+        false
+    }
+
     /// How often [`Reporter::redraw`] wants to be called; `None` for never.
     fn redraw_every(&self) -> Option<Duration> {
         None
@@ -100,7 +105,6 @@ pub fn new<'a>(
         program: look.program.clone(),
         names: Arc::clone(&names),
         statuses: look.notes,
-        details: look.details,
         err: Out {
             writer: err,
             color: look.color_err,

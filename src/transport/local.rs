@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use super::input::{self, Input};
@@ -76,23 +76,18 @@ struct LocalSession {
 
 impl Session for LocalSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
-        self.begin(command.clone(), io.clone())
-    }
-
-    fn begin(&mut self, command: Command, mut io: NodeIo) -> BoxFuture<'static, Outcome> {
-        let (shared, node) = (Arc::clone(&self.shared), self.node.clone());
         Box::pin(async move {
             let template = match LOCAL.parse(&command.line) {
                 Ok(template) => template,
                 Err(error) => return Outcome::failed(ErrorCode::ExecRefused, error.to_string()),
             };
-            let Shared { ranks, all, .. } = &*shared;
-            let rank = ranks.get(&node).copied().unwrap_or_default();
-            let line = template.command(&node, rank, all);
+            let Shared { ranks, all, .. } = &*self.shared;
+            let rank = ranks.get(&self.node).copied().unwrap_or_default();
+            let line = template.command(&self.node, rank, all);
             if template.is_for_all() {
-                shared.run_once(line, command.stdin, &mut io).await
+                self.run_once(line, command.stdin.clone(), io).await
             } else {
-                run(&line, command.stdin, &mut io).await
+                run(&line, command.stdin.clone(), io).await
             }
         })
     }
@@ -127,15 +122,16 @@ impl Session for LocalSession {
     }
 }
 
-impl Shared {
+impl LocalSession {
     /// The first node's worker runs the command, the others wait and tell the same.
     async fn run_once(&self, line: String, stdin: Option<Input>, io: &mut NodeIo) -> Outcome {
+        let shared = Arc::clone(&self.shared);
         let mut recorded = tokio::select! {
             biased;
             () = io.stopped(Stop::Terminate) => {
                 return Outcome::failed(ErrorCode::Stopped, "stopped; nothing was run for this node");
             }
-            recorded = self.recorded.lock() => recorded,
+            recorded = shared.recorded.lock() => recorded,
         };
         if let Some(recording) = recorded.get(&line).map(Arc::clone) {
             drop(recorded);
@@ -144,7 +140,8 @@ impl Shared {
             }
             return recording.outcome.clone();
         }
-        let (mut own, mut inbox) = io.part();
+        let (events, mut inbox) = mpsc::channel(8);
+        let mut own = NodeIo::new(io.node(), events, io.stop.clone());
         let mut output = Vec::new();
         let running = async {
             let outcome = run(&line, stdin, &mut own).await;

@@ -125,7 +125,7 @@ fn mask_one(command: &str, text: &str) -> String {
             }
             out
         }
-        "show proc" => text
+        "show proc" | "show proc;quit" => text
             .lines()
             .map(|line| {
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -295,6 +295,8 @@ fn the_lab_answers_as_haproxy_does() {
         }
     }
     pair.same("master", "show proc");
+    pair.same("master", "show proc;quit");
+    pair.same("master", "@!99999999 show stat -1 4 -1;quit");
     for socket in ["oper", "user"] {
         for line in [
             "set server http/http-svc1 state maint",

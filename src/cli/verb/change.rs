@@ -6,18 +6,20 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::VerbArgs;
+use crate::cli::again::again;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
-use crate::cli::haproxy::notes;
-use crate::cli::ledger::Log;
+use crate::cli::haproxy::notes::{self, Words};
+use crate::cli::ledger::{About, Log};
 use crate::cli::resolve::{Asked, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
 use crate::config::parse_limit;
-use crate::exec::change::{Order, Resources, change};
+use crate::exec::change::{Order, Resources, What, change};
 use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
 use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
+use crate::work::haproxy::Masters;
 use crate::work::haproxy::change::{Goal, Then};
 
 /// How long `enable` waits for full health, unless told otherwise.
@@ -138,7 +140,11 @@ impl VerbArgs for DrainArgs {
             (None, Then::Stay) => Goal::Set,
             (wait, then) => Goal::Idle(wait.unwrap_or(SESSIONS), then),
         };
-        let wanted = Wanted::State(AdminWord::Drain);
+        let wanted = if self.flags.force {
+            Wanted::State(AdminWord::Drain)
+        } else {
+            Wanted::AtLeast(AdminWord::Drain)
+        };
         request(("drain", wanted, goal), self.select, self.flags)
     }
 }
@@ -208,18 +214,29 @@ impl Task for Change {
         } = *self;
         let called = job.asked.called;
         let site = job.asked.site;
-        let mut log = Log::new(site.values()?, &site.environment, verb, flags.reason);
+        let about = About {
+            verb,
+            reason: flags.reason,
+            lab: job.asked.options.targets.lab,
+            ..About::default()
+        };
+        let mut log = Log::new(site.values()?, &site.environment, about);
+        let words = Words {
+            again: again(called, job.asked.options),
+            force: "--force drains them all the same",
+        };
         let order = Order {
-            wanted,
+            what: What::Alike(wanted, selectors),
             goal,
-            selectors,
             sockets: sockets::sockets(job.asked)?,
+            masters: Masters::default(),
             force: flags.force,
             force_hint: "--force does it all the same",
             partial_ok: flags.partial_ok,
             rollback: flags.rollback,
             canary: wanted == Wanted::State(AdminWord::Maint),
             may_miss: false,
+            dry_run: false,
         };
         let err = job.console.err.try_clone();
         let err = err.map_err(|error| CliError::system(error.to_string()))?;
@@ -229,23 +246,17 @@ impl Task for Change {
                 transport: &*course.reached.transport,
                 stops: requests.stops,
                 ledger: &mut log,
+                reporter,
                 note: &mut |note| {
-                    for line in notes::lines(&note) {
+                    for line in notes::lines(&note, &words) {
                         // Nothing can be done if that fails.
                         let _ = writeln!(&err, "{called}: {line}");
                     }
                 },
             };
-            let mut done = change(order, resources).await;
-            if let Err(error) = done.show(reporter) {
-                done.summary
-                    .ending
-                    .get_or_insert(crate::event::Ending::OutputLost(error));
-            }
-            done
+            change(order, resources).await
         })?;
-        let takes_out = matches!(wanted, Wanted::State(AdminWord::Maint | AdminWord::Drain));
-        if done.wrote && takes_out && !job.asked.options.show.quiet {
+        if done.made && !job.asked.options.show.quiet {
             job.console.complain(format_args!(
                 "{called}: note: HAProxy forgets this at its next reload or restart"
             ));

@@ -10,7 +10,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::resolve::{Asked, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
-use crate::haproxy::command::{Command, RawCommand};
+use crate::haproxy::command::Command;
+use crate::haproxy::raw::RawCommand;
 use crate::work::haproxy::Asker;
 use crate::work::haproxy::question::Question;
 

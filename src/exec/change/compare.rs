@@ -1,92 +1,75 @@
-//! What the readings of all nodes say before anything is written: what is odd, and whether the nodes agree.
+//! Whether the nodes have the same servers in the same state before a change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::{Note, Steps, set};
-use crate::event::{ErrorCode, NodeId, Outcome};
-use crate::haproxy::answer::Level;
-use crate::work::haproxy::read::NodeReading;
+use super::{Known, Note, Steps, set};
+use crate::event::NodeId;
+use crate::haproxy::name::ServerName;
+use crate::work::haproxy::read::Found;
 
-/// The most groups of nodes that are listed when nodes disagree.
-const LISTED: usize = 8;
+/// The most servers that are listed when nodes disagree.
+const LISTED: usize = 10;
+
+/// How nodes have one server: its state, and where it is so.
+type Views = BTreeMap<String, Vec<NodeId>>;
 
 impl Steps<'_> {
-    /// What is odd about the nodes, once for all of them.
-    pub(super) fn warn(&mut self, readings: &[Option<NodeReading>]) {
-        let names = Arc::clone(&self.with.plan.nodes);
-        let those = |odd: &dyn Fn(&NodeReading) -> bool| {
-            let nodes: Vec<NodeId> = (0..)
-                .map(NodeId)
-                .zip(readings)
-                .filter(|(_, known)| known.as_ref().is_some_and(odd))
-                .map(|(node, _)| node)
-                .collect();
-            (!nodes.is_empty()).then(|| set(&names, &nodes))
-        };
-        let several = those(&|known| known.found.iter().any(|one| one.reading.info.processes > 1));
-        let old = those(&|known| known.old_workers > 0);
-        let stopping = those(&|known| known.found.iter().any(|one| one.reading.info.stopping));
-        let notes = [
-            several.map(|nodes| Note::SeveralProcesses { nodes }),
-            old.map(|nodes| Note::OldWorkers { nodes }),
-            stopping.map(|nodes| Note::Stopping { nodes }),
-        ];
-        for note in notes.into_iter().flatten() {
-            (self.with.note)(note);
-        }
-    }
-
-    /// Says so when the nodes do not have the same servers in the same state.
-    pub(super) fn compare(&mut self, readings: &[Option<NodeReading>], able: &[NodeId]) {
-        let mut views: BTreeMap<String, Vec<NodeId>> = BTreeMap::new();
-        for node in able {
-            let view = readings[node.index()]
-                .iter()
-                .flat_map(|known| &known.found)
-                .flat_map(|one| {
-                    let label = one
-                        .label
-                        .as_deref()
-                        .map_or_else(String::new, |label| format!("{label}: "));
-                    one.chosen.iter().map(move |place| {
-                        let server = &one.reading.servers[*place];
-                        format!(
-                            "{label}{}: {}, weight {}\n",
-                            server.name,
-                            server.words(),
-                            server.weight
-                        )
-                    })
-                });
-            views.entry(view.collect()).or_default().push(*node);
-        }
-        if views.len() < 2 {
+    /// Says so when the nodes do not have the same servers in the same state, and shows those that differ.
+    pub(super) fn compare(&mut self, known: &Known<'_>) {
+        if known.able.len() < 2 {
             return;
         }
-        let names = &self.with.plan.nodes;
-        let listed = views.iter().take(LISTED).map(|(view, nodes)| {
-            let rows = view.lines().map(str::to_owned).collect();
-            (set(names, nodes), rows)
-        });
-        (self.with.note)(Note::Disagree {
-            views: listed.collect(),
-            more: views.len().saturating_sub(LISTED),
-        });
+        let servers = views(known);
+        let differs = |views: &Views| {
+            let count: usize = views.values().map(Vec::len).sum();
+            views.len() > 1 || count < known.able.len()
+        };
+        let mut differing = servers.iter().filter(|(_, views)| differs(views));
+        let mut rows = Vec::new();
+        for ((label, name), views) in differing.by_ref().take(LISTED) {
+            let label = label.map_or_else(String::new, |label| format!("{label}: "));
+            let has = |node: &&NodeId| views.values().flatten().any(|with| with == *node);
+            let without: Vec<NodeId> = known
+                .able
+                .iter()
+                .filter(|node| !has(node))
+                .copied()
+                .collect();
+            for (view, nodes) in views {
+                rows.push((
+                    set(&self.plan.nodes, nodes),
+                    format!("{label}{name}: {view}"),
+                ));
+            }
+            if !without.is_empty() {
+                rows.push((
+                    set(&self.plan.nodes, &without),
+                    format!("{label}{name}: not there"),
+                ));
+            }
+        }
+        if !rows.is_empty() {
+            let more = differing.count();
+            (self.note)(Note::Disagree { rows, more });
+        }
     }
 }
 
-/// The failure of a node with a socket that cannot change anything.
-pub(super) fn read_only(known: &NodeReading) -> Option<Outcome> {
-    let low = known
-        .found
-        .iter()
-        .find(|one| one.reading.level < Level::Admin && !one.chosen.is_empty())?;
-    Some(Outcome::failed(
-        ErrorCode::Permission,
-        format!(
-            "the socket {} is read-only (level {}); a change needs one of level admin",
-            low.endpoint, low.reading.level
-        ),
-    ))
+/// Of each server that is meant, how the nodes have it.
+fn views<'a>(known: &Known<'a>) -> BTreeMap<(Option<&'a str>, &'a ServerName), Views> {
+    let mut servers: BTreeMap<_, Views> = BTreeMap::new();
+    for node in known.able {
+        for one in known.found(*node) {
+            let one: &Found = one;
+            for place in &one.chosen {
+                let server = &one.reading.servers[*place];
+                let view = format!("{}, weight {}", server.words(), server.weight);
+                let views = servers
+                    .entry((one.label.as_deref(), &server.name))
+                    .or_default();
+                views.entry(view).or_default().push(*node);
+            }
+        }
+    }
+    servers
 }

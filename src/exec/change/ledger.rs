@@ -1,44 +1,83 @@
 //! Where changes are written down: the trait that the engine writes to, and what one line says.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// A place that keeps what was changed.
+/// A place that keeps what is changed.
 pub trait Ledger: std::fmt::Debug {
     /// Whether no change may be made that cannot be written down.
     fn is_required(&self) -> bool;
 
-    /// Opens it, before the first write.
-    ///
-    /// # Errors
-    /// Why it cannot be written to, in words.
-    fn open(&mut self) -> Result<(), String>;
+    /// By what this change is found again; `None` if it is not written down.
+    fn id(&self) -> Option<&str>;
 
-    /// Writes the entries down. The change is made by then.
+    /// Writes entries down, all of them or none.
     ///
     /// # Errors
-    /// What the system says, in words.
+    /// Why that cannot be done, in words.
     fn write(&mut self, entries: &[Entry]) -> Result<(), String>;
 }
 
-/// What became of one server of one node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Whether an entry was written before the change or after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// Before: it may have been begun.
+    Intent,
+    /// After: what became of it.
+    Result,
+}
+
+/// What a change is to do on one node, or what became of it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
+    /// Before or after.
+    pub kind: EntryKind,
     /// The node.
     pub node: String,
+    /// What to think of it: of its rows the worst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The servers.
+    pub rows: Vec<LedgerRow>,
+}
+
+/// One server of an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
     /// The stats socket.
     pub socket: String,
+    /// The instance of HAProxy, where a node has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Backend and server.
     pub server: String,
-    /// What was sent.
-    pub commands: Vec<String>,
+    /// What the change may leave, as HAProxy's own words: `maint`, or `weight 10`.
+    pub wanted: Vec<String>,
     /// The state before, such as `RUNNING/READY`.
     pub before: String,
-    /// The state that was read back; `null` when it was not.
-    pub after: Option<String>,
+    /// What it was told before: `ready`, `drain` or `maint`.
+    pub set_before: String,
     /// The weight before.
     pub weight_before: u32,
-    /// The weight that was read back.
+    /// What was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// The state that was read last; `None` when it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// What it was told last, by what was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_after: Option<String>,
+    /// The weight that was read last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_after: Option<u32>,
     /// `done`, `unchanged`, `failed`, `unverified` or `restored`.
-    pub verdict: &'static str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// Why it is not as wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

@@ -1,57 +1,63 @@
-//! A change on all nodes, step by step: read, compare, guard, write, read back, and take back if asked.
+//! A change on all nodes, step by step: read, compare, guard, write ahead, write, read back, look again at the end, and
+//! take back if asked.
 //!
-//! Nothing is written before all nodes were read and the guard has looked at every one of them. What is done on one
-//! node is `work::haproxy`'s; what is said to the operator is the front's ([`Note`]), and so is where changes are
-//! written down ([`Ledger`]).
+//! Nothing is written before all nodes were read and the guard has looked at every one of them, and nothing is reported
+//! that was not read at the end. What is done on one node is `work::haproxy`'s; what is said to the operator is the
+//! front's ([`Note`]), and so is where changes are written down ([`Ledger`]).
 
 mod compare;
 mod guard;
 mod ledger;
 mod note;
+mod prove;
+mod record;
 mod rollback;
+mod rows;
 mod run;
+mod tell;
 #[cfg(test)]
 mod tests;
+mod warn;
 mod write;
 
-use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, ChangeRow, ChangeVerdict};
-use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Summary};
+use crate::event::{Ending, ErrorCode, NodeId, Outcome, Stop, Summary};
 use crate::exec::pool::SessionPool;
-use crate::haproxy::change::{Verdict, Wanted};
+use crate::haproxy::change::Wanted;
+use crate::haproxy::name::ServerName;
 use crate::haproxy::select::Selector;
+use crate::haproxy::state::Server;
 use crate::nodeset::NodeSet;
 use crate::plan::{NodeName, Plan};
 use crate::report::Reporter;
-use crate::transport::Transport;
-use crate::work::haproxy::Sockets;
-use crate::work::haproxy::change::{Change, Goal, Row};
-use crate::work::haproxy::read::{NodeReading, Read};
+use crate::transport::{Endpoint, Transport};
+use crate::work::haproxy::change::{Change, Goal};
+use crate::work::haproxy::read::{Found, NodeReading, Read};
 use crate::work::haproxy::status::no_match;
+use crate::work::haproxy::{Masters, Sockets};
 
-use compare::read_only;
-pub use ledger::{Entry, Ledger};
+pub use ledger::{Entry, EntryKind, Ledger, LedgerRow};
 pub use note::Note;
+use rows::Targets;
 use run::Phase;
+use tell::Teller;
+use warn::read_only;
 
 /// A change as it was asked for.
 #[derive(Debug)]
 pub struct Order {
-    /// What is wanted.
-    pub wanted: Wanted,
+    /// What is wanted of which servers.
+    pub what: What,
     /// What to wait for.
     pub goal: Goal,
-    /// Of which servers.
-    pub selectors: Vec<Selector>,
     /// Through which sockets.
     pub sockets: Sockets,
+    /// Where the masters are, which know of old workers.
+    pub masters: Masters,
     /// Whatever the guard says.
     pub force: bool,
     /// How the operator says so, for the guard's refusal.
@@ -64,6 +70,32 @@ pub struct Order {
     pub canary: bool,
     /// A node without any of the servers has nothing to do.
     pub may_miss: bool,
+    /// Read, compare and ask the guard; write nothing.
+    pub dry_run: bool,
+}
+
+/// What is wanted of which servers.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The same of all that are selected.
+    Alike(Wanted, Vec<Selector>),
+    /// What an earlier change left is to be as it was before.
+    Back(Vec<Left>),
+}
+
+/// What an earlier change left of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The node.
+    pub node: NodeName,
+    /// The stats socket.
+    pub socket: Endpoint,
+    /// The server.
+    pub server: ServerName,
+    /// What it must still be, one of these: whatever was set since then stays.
+    pub left: Vec<Wanted>,
+    /// What it is to be again.
+    pub before: Wanted,
 }
 
 /// With what a change is made.
@@ -76,7 +108,9 @@ pub struct Resources<'a> {
     pub stops: &'a mut mpsc::Receiver<Stop>,
     /// Where it is written down.
     pub ledger: &'a mut dyn Ledger,
-    /// Tells the operator.
+    /// Shows what becomes of the nodes.
+    pub reporter: &'a mut dyn Reporter,
+    /// Tells the operator what there is to know besides.
     pub note: &'a mut dyn FnMut(Note),
 }
 
@@ -89,60 +123,40 @@ impl std::fmt::Debug for Resources<'_> {
 }
 
 /// What became of a change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Done {
-    /// The rows of each node, by its position.
-    pub rows: Vec<Vec<ChangeRow>>,
-    /// How long each node was worked on.
-    pub took: Vec<Duration>,
     /// What became of the nodes.
     pub summary: Summary,
-    /// Whether anything was written anywhere.
-    pub wrote: bool,
+    /// Whether some server is otherwise than before because of it, or may be.
+    pub made: bool,
     /// Whether any node has one of the servers.
     pub matched: bool,
-}
-
-impl Done {
-    /// Tells a reporter, as if it had just happened.
-    ///
-    /// # Errors
-    /// What the writer says.
-    pub fn show(&self, reporter: &mut dyn Reporter) -> io::Result<()> {
-        for (node, outcome) in &self.summary.outcomes {
-            reporter.event(&Event::Started { node: *node })?;
-            let rows = &self.rows[node.index()];
-            if !rows.is_empty() {
-                reporter.event(&Event::Answer {
-                    node: *node,
-                    answer: Arc::new(Answer::Changes(rows.clone())),
-                })?;
-            }
-            reporter.event(&Event::Finished {
-                node: *node,
-                outcome: outcome.clone(),
-                took: self.took[node.index()],
-            })?;
-        }
-        reporter.finish(&self.summary)
-    }
 }
 
 /// Makes a change.
 pub async fn change(order: Order, with: Resources<'_>) -> Done {
     let nodes = with.plan.nodes.len();
+    let Resources {
+        plan,
+        transport,
+        stops,
+        ledger,
+        reporter,
+        note,
+    } = with;
     let mut steps = Steps {
-        deadline: with
-            .plan
-            .limits
-            .deadline
-            .map(|limit| Instant::now() + limit),
+        plan,
+        transport,
+        stops,
+        ledger,
+        note,
+        tell: Teller::new(reporter, nodes),
+        deadline: plan.limits.deadline.map(|limit| Instant::now() + limit),
         pool: SessionPool::default(),
         outcomes: vec![None; nodes],
-        took: vec![Duration::ZERO; nodes],
         stop: Stop::No,
         ending: None,
-        with,
+        is_written_ahead: false,
     };
     let done = steps.all(order).await;
     steps.pool.close().await;
@@ -151,35 +165,77 @@ pub async fn change(order: Order, with: Resources<'_>) -> Done {
 
 /// A change at work.
 struct Steps<'a> {
-    with: Resources<'a>,
+    plan: &'a Plan,
+    transport: &'a dyn Transport,
+    stops: &'a mut mpsc::Receiver<Stop>,
+    ledger: &'a mut dyn Ledger,
+    note: &'a mut dyn FnMut(Note),
+    tell: Teller<'a>,
     deadline: Option<Instant>,
     pool: SessionPool,
     outcomes: Vec<Option<Outcome>>,
-    took: Vec<Duration>,
     stop: Stop,
     ending: Option<Ending>,
+    /// The ledger knows of it.
+    is_written_ahead: bool,
 }
 
 impl Steps<'_> {
     async fn all(&mut self, order: Order) -> Done {
-        let names = Arc::clone(&self.with.plan.nodes);
-        let Order {
-            wanted,
-            goal,
-            selectors,
-            sockets,
-            ..
-        } = order;
-        let read = Read::new(Arc::clone(&names), sockets, selectors);
-        let selected = self.with.plan.selected.clone();
-        self.run(&selected, &read, Phase::Reading).await;
+        let mut matched = false;
+        let made = match self.read(&order, &mut matched).await {
+            None => None,
+            Some(readings) => self.make(&order, readings).await,
+        };
+        let made_it = made.as_ref().is_some_and(|change| {
+            let selected = self.plan.selected.iter();
+            let differs = |node: &NodeId| change.rows(*node).iter().any(|row| row.may_differ());
+            !order.dry_run && selected.clone().any(differs)
+        });
+        let plan = self.plan;
+        let rows = |node| {
+            let change = made.as_ref()?;
+            Some(rows::rows(change, node, order.dry_run))
+        };
+        let outcomes = plan.selected.iter().map(|node| {
+            let outcome = self.outcomes[node.index()].clone();
+            (*node, outcome.unwrap_or(Outcome::OK))
+        });
+        let mut summary = Summary {
+            outcomes: outcomes.collect(),
+            stop: self.stop,
+            ending: self.ending.take(),
+        };
+        self.tell.end(&mut summary, rows);
+        Done {
+            summary,
+            made: made_it,
+            matched,
+        }
+    }
+
+    /// Reads all nodes, and looks whether all of them can be changed. The readings of those that can, by position;
+    /// nothing if the change is not begun.
+    async fn read(
+        &mut self,
+        order: &Order,
+        matched: &mut bool,
+    ) -> Option<Vec<Option<NodeReading>>> {
+        let names = Arc::clone(&self.plan.nodes);
+        let selectors = match &order.what {
+            What::Alike(_, selectors) => selectors.clone(),
+            What::Back(_) => Vec::new(),
+        };
+        let places = (order.sockets.clone(), order.masters.clone());
+        let read = Read::new(Arc::clone(&names), places, selectors);
+        self.run(&self.plan.selected, &read, Phase::Reading).await;
         let missing = |known: &NodeReading| no_match(&read.selectors, &known.unmatched);
         let mut readings: Vec<Option<NodeReading>> = read.readings();
-        let matched = readings
+        *matched = readings
             .iter()
             .flatten()
             .any(|known| known.found.iter().any(|one| !one.chosen.is_empty()));
-        for node in &selected {
+        for node in &self.plan.selected {
             let Some(known) = &readings[node.index()] else {
                 continue;
             };
@@ -189,81 +245,87 @@ impl Steps<'_> {
                 self.outcomes[node.index()] = Some(denied);
             }
         }
-        self.warn(&readings);
-        let broken = self.failed(&selected);
+        self.warn_of_nodes(&readings, order.goal);
+        let broken = self.failed(&self.plan.selected);
         let stopped = self.ending.is_some();
         if stopped || (!broken.is_empty() && !order.partial_ok) {
-            let cause = format!("nothing was changed, because of {}", set(&names, &broken));
-            return self.give_up(&selected, &cause, matched);
+            self.give_up(&format!(
+                "nothing was changed, because of {}",
+                set(&names, &broken)
+            ));
+            return None;
         }
         for node in &broken {
             readings[node.index()] = None;
         }
-        let able: Vec<NodeId> = selected
+        Some(readings)
+    }
+
+    /// Makes the change on the nodes that could be read; nothing if it is not begun.
+    async fn make(&mut self, order: &Order, readings: Vec<Option<NodeReading>>) -> Option<Change> {
+        let able: Vec<NodeId> = self
+            .plan
+            .selected
             .iter()
             .copied()
             .filter(|node| readings[node.index()].is_some())
             .collect();
-        self.compare(&readings, &able);
-        let refused = self.guard(
-            wanted,
-            &readings,
-            &able,
-            (!order.force).then_some(order.force_hint),
-        );
-        if refused {
-            let broken = self.failed(&able);
-            let cause = format!("nothing was changed, because of {}", set(&names, &broken));
-            return self.give_up(&selected, &cause, matched);
+        let targets = Targets::of(&order.what, self.plan, &readings);
+        let known = Known {
+            readings: &readings,
+            targets: &targets,
+            able: &able,
+        };
+        if matches!(order.what, What::Alike(..)) {
+            self.compare(&known);
         }
-
-        let change = Change::new(wanted, goal, readings);
-        let needed = able.iter().any(|node| self.needs_writing(&change, *node));
-        if needed && let Err(error) = self.with.ledger.open() {
-            if self.with.ledger.is_required() {
-                for node in &able {
-                    self.outcomes[node.index()] = Some(Outcome::failed(
-                        ErrorCode::Guard,
-                        format!(
-                            "refused: {error}, and the configuration says that no change is made without it"
-                        ),
-                    ));
-                }
-                return self.give_up(&selected, "nothing was changed", matched);
-            }
-            (self.with.note)(Note::Ledger {
-                error,
-                before: true,
-            });
+        self.warn_of_servers(&known, order.goal);
+        let hint = (!order.force).then_some(order.force_hint);
+        if self.guard(&known, hint) {
+            let broken = self.failed(&able);
+            self.give_up(&format!(
+                "nothing was changed, because of {}",
+                set(&self.plan.nodes, &broken)
+            ));
+            return None;
+        }
+        let change = Change::new(order.goal, readings, |node| targets.on(node));
+        if order.dry_run {
+            return Some(change);
+        }
+        let needed = able.iter().any(|node| change.needs_writing(*node));
+        if needed && !self.write_ahead(&change, &able) {
+            return None;
         }
         self.write(&change, &able, order.canary).await;
-        let mut restored = BTreeMap::new();
+        self.prove(&change, &able).await;
         let failed = self.failed(&able);
-        let wrote = able
-            .iter()
-            .any(|node| change.rows(*node).iter().any(|row| !row.sent.is_empty()));
-        if !failed.is_empty() && wrote {
+        let may_differ = |node: &NodeId| change.rows(*node).iter().any(|row| row.may_differ());
+        if !failed.is_empty() && able.iter().any(may_differ) {
             if order.rollback && self.stop < Stop::Kill {
-                restored = self.roll_back(&change, &able).await;
+                self.roll_back(&change, &able).await;
             } else {
                 self.say_the_way_back(&change, &able);
             }
         }
-        self.write_down(&change, &able, &restored);
-        let mut done = self.done(&selected, matched);
-        done.wrote = wrote;
-        for node in &able {
-            done.rows[node.index()] = change
-                .rows(*node)
-                .iter()
-                .filter(|_| self.outcomes[node.index()].is_some())
-                .filter_map(|row| {
-                    let back = restored.get(node) == Some(&true);
-                    change_row(&change, *node, row, back)
-                })
-                .collect();
+        self.leave_alone(&targets, &able);
+        if needed {
+            self.write_down(&change, &able);
         }
-        done
+        Some(change)
+    }
+
+    /// What is no longer as an earlier change left it is told, and was not touched.
+    fn leave_alone(&mut self, targets: &Targets, able: &[NodeId]) {
+        for node in able {
+            let outcome = &mut self.outcomes[node.index()];
+            let is_well = outcome
+                .as_ref()
+                .is_none_or(|outcome| *outcome == Outcome::OK);
+            if let (Some(text), true) = (targets.conflict(*node), is_well) {
+                *outcome = Some(Outcome::failed(ErrorCode::Verify, text));
+            }
+        }
     }
 
     /// The nodes that did not end well so far.
@@ -276,9 +338,9 @@ impl Steps<'_> {
         nodes.iter().filter(failed).copied().collect()
     }
 
-    /// Ends before anything was written: who did not fail was not begun.
-    fn give_up(&mut self, selected: &[NodeId], cause: &str, matched: bool) -> Done {
-        for node in selected {
+    /// Ends before anything was written: what did not fail was not begun.
+    fn give_up(&mut self, cause: &str) {
+        for node in &self.plan.selected {
             let outcome = &mut self.outcomes[node.index()];
             if outcome
                 .as_ref()
@@ -287,64 +349,36 @@ impl Steps<'_> {
                 *outcome = Some(Outcome::failed(ErrorCode::NotBegun, cause));
             }
         }
-        self.done(selected, matched)
-    }
-
-    fn done(&mut self, selected: &[NodeId], matched: bool) -> Done {
-        let outcomes = selected
-            .iter()
-            .map(|node| {
-                (
-                    *node,
-                    self.outcomes[node.index()].clone().unwrap_or(Outcome::OK),
-                )
-            })
-            .collect();
-        Done {
-            rows: vec![Vec::new(); self.outcomes.len()],
-            took: std::mem::take(&mut self.took),
-            summary: Summary {
-                outcomes,
-                stop: self.stop,
-                ending: self.ending.take(),
-            },
-            wrote: false,
-            matched,
-        }
     }
 }
 
-/// What to think of a row, when its node was taken back or not.
-fn verdict(row: &Row, restored: bool) -> ChangeVerdict {
-    let touched = !row.sent.is_empty();
-    match &row.after {
-        _ if restored && touched => ChangeVerdict::Restored,
-        None => ChangeVerdict::Unverified,
-        Some(_) if !row.is_done() => ChangeVerdict::Failed,
-        Some(_) if touched => ChangeVerdict::Done,
-        Some(_) => ChangeVerdict::Unchanged,
-    }
+/// What is known before anything is written.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// What was read of each node, by its position.
+    readings: &'a [Option<NodeReading>],
+    /// The servers that the change is about.
+    targets: &'a Targets,
+    /// The nodes that can be changed.
+    able: &'a [NodeId],
 }
 
-/// A row for the report; `None` for one that was not begun.
-fn change_row(change: &Change, node: NodeId, row: &Row, restored: bool) -> Option<ChangeRow> {
-    if row.after.is_none() && row.sent.is_empty() {
-        return None;
+impl<'a> Known<'a> {
+    /// The HAProxy of a node.
+    fn found(&self, node: NodeId) -> impl Iterator<Item = &'a Found> {
+        let known = self.readings[node.index()].iter();
+        known.flat_map(|known| &known.found)
     }
-    let refused = row.refused.as_ref().map(ToString::to_string);
-    let message = refused.or_else(|| match &row.verdict {
-        Some(Verdict::Wrong(what) | Verdict::Settling(what)) => Some(what.clone()),
-        Some(Verdict::Done) | None => None,
-    });
-    Some(ChangeRow {
-        instance: change.label(node, row).map(Arc::from),
-        wanted: change.wanted,
-        before: row.before.clone(),
-        after: row.after.clone(),
-        verdict: verdict(row, restored),
-        message,
-        at: None,
-    })
+
+    /// The servers of a node that the change is about, and what they are to become.
+    fn servers(&self, node: NodeId) -> impl Iterator<Item = (&'a Found, Wanted, &'a Server)> {
+        let found: Vec<&Found> = self.found(node).collect();
+        let targets = self.targets.on(node).into_iter();
+        targets.filter_map(move |(instance, place, wanted)| {
+            let found = *found.get(instance)?;
+            Some((found, wanted, found.reading.servers.get(place)?))
+        })
+    }
 }
 
 /// The set of some nodes.

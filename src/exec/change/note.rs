@@ -1,5 +1,7 @@
 //! What the operator should know of a change besides its rows. The wording is the front's.
 
+use std::time::Duration;
+
 use crate::nodeset::NodeSet;
 
 /// One thing to say on standard error.
@@ -15,17 +17,40 @@ pub enum Note {
         /// Where.
         nodes: NodeSet,
     },
-    /// The worker that answers is about to end.
-    Stopping {
+    /// It is waited for the end of sessions, and no master tells of those of old workers.
+    OldSessionsUnknown {
         /// Where.
         nodes: NodeSet,
     },
     /// The nodes do not have the same servers in the same state.
     Disagree {
-        /// The rows as groups of nodes have them; no row where they have none of the servers.
-        views: Vec<(NodeSet, Vec<String>)>,
-        /// How many groups are left out.
+        /// How groups of nodes have servers that others have otherwise.
+        rows: Vec<(NodeSet, String)>,
+        /// How many servers are left out.
         more: usize,
+    },
+    /// Servers are out further than wanted, and stay so.
+    Exceeded {
+        /// Where.
+        nodes: NodeSet,
+        /// Which.
+        servers: Vec<String>,
+    },
+    /// Health checks of servers are off, so that nothing proves their health.
+    ChecksOff {
+        /// Where.
+        nodes: NodeSet,
+        /// Which.
+        servers: Vec<String>,
+        /// Whether they are turned on.
+        turned_on: bool,
+    },
+    /// Agents speak for servers that were changed, and have their time to undo it.
+    Agents {
+        /// Where.
+        nodes: NodeSet,
+        /// How long they have.
+        time: Duration,
     },
     /// Backends are about to keep no usable server, as was ordered.
     Emptied {
@@ -48,16 +73,16 @@ pub enum Note {
     },
     /// What nodes wait for right now.
     Waiting {
-        /// Where.
-        nodes: NodeSet,
-        /// What for.
+        /// What for, and how long still.
         what: String,
     },
-    /// A verb that would take back what was made.
+    /// What was made can be taken back, or could not be: so it is done by hand.
     WayBack {
         /// Where.
         nodes: NodeSet,
-        /// The verb with its servers.
-        verb: String,
+        /// The change as the ledger knows it, if it does.
+        id: Option<String>,
+        /// The verbs with their servers.
+        verbs: Vec<String>,
     },
 }

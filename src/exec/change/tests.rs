@@ -1,13 +1,17 @@
 //! Whole changes on load balancers of the lab, without SSH: the same answers, the same failures.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
+use crate::event::Event;
 use crate::event::Failure;
 use crate::haproxy::answer::{self, Level};
 use crate::haproxy::command::Weight;
@@ -254,38 +258,47 @@ impl AsyncWrite for Stream {
 }
 
 fn order(wanted: Wanted, goal: Goal, selectors: &[&str]) -> Order {
+    let selectors = selectors.iter();
+    let selectors = selectors.map(|text| Selector::parse(text).unwrap());
     Order {
-        wanted,
+        what: What::Alike(wanted, selectors.collect()),
         goal,
-        selectors: selectors
-            .iter()
-            .map(|text| Selector::parse(text).unwrap())
-            .collect(),
         sockets: Sockets::FirstOf(vec![
             Endpoint::Unix("/run/other.sock".to_owned()),
             Endpoint::Unix("/run/haproxy/admin.sock".to_owned()),
         ]),
+        masters: Masters::default(),
         force: false,
         force_hint: "say so",
         partial_ok: false,
         rollback: false,
         canary: wanted == MAINT,
         may_miss: false,
+        dry_run: false,
     }
 }
 
-/// The rows of a node as they are shown.
-fn text(done: &Done, node: usize) -> String {
-    let answer = Answer::Changes(done.rows[node].clone());
-    match answers::output(NodeId(0), &answer) {
-        Some(Event::Output { data, .. }) => String::from_utf8(data.to_vec()).unwrap(),
-        _ => String::new(),
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Told {
+    events: Vec<Event>,
+}
+
+impl Reporter for Told {
+    fn event(&mut self, event: &Event) -> std::io::Result<()> {
+        self.events.push(event.clone());
+        Ok(())
+    }
+
+    fn finish(&mut self, _summary: &Summary) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
 /// What a change came to, with what was said and written down.
 struct Ran {
     done: Done,
+    told: Told,
     notes: Vec<Note>,
     ledger: Kept,
 }
@@ -309,6 +322,30 @@ impl Ran {
         }
     }
 
+    /// The rows of a node as they are shown.
+    fn text(&self, node: u32) -> String {
+        let mut text = String::new();
+        for event in &self.told.events {
+            let Event::Answer { node: of, answer } = event else {
+                continue;
+            };
+            if let Some(Event::Output { data, .. }) = answers::output(*of, answer)
+                && *of == NodeId(node)
+            {
+                text.push_str(std::str::from_utf8(&data).unwrap());
+            }
+        }
+        text
+    }
+
+    /// The verdicts that were written down for a node.
+    fn verdicts(&self, node: &str) -> Vec<&str> {
+        let entries = self.ledger.entries.iter();
+        let entries = entries.filter(|entry| entry.node == node && entry.kind == EntryKind::Result);
+        let rows = entries.flat_map(|entry| &entry.rows);
+        rows.map(|row| row.verdict.as_deref().unwrap()).collect()
+    }
+
     fn message(&self, node: u32) -> &str {
         match self.outcome(node) {
             Outcome::Failed(failure) => &failure.message,
@@ -330,15 +367,14 @@ impl Ledger for Kept {
         self.required
     }
 
-    fn open(&mut self) -> Result<(), String> {
-        if self.full {
-            return Err("no space left".to_owned());
-        }
-        Ok(())
+    fn id(&self) -> Option<&str> {
+        Some("k3f9qx")
     }
 
     fn write(&mut self, entries: &[Entry]) -> Result<(), String> {
-        self.open()?;
+        if self.full {
+            return Err("no space left".to_owned());
+        }
         self.entries.extend_from_slice(entries);
         Ok(())
     }
@@ -357,19 +393,29 @@ async fn run_with(
 ) -> Ran {
     let names: Arc<[NodeName]> = ["lb1", "lb2"].map(NodeName::from).into();
     let plan = Plan::all(names, NonZeroUsize::new(64).unwrap(), Limits::default());
-    let mut notes = Vec::new();
+    let (mut notes, mut told) = (Vec::new(), Told::default());
     let resources = Resources {
         plan: &plan,
         transport: pair,
         stops: &mut stops,
         ledger: &mut ledger,
+        reporter: &mut told,
         note: &mut |note| notes.push(note),
     };
     let done = change(order, resources).await;
     Ran {
         done,
+        told,
         notes,
         ledger,
+    }
+}
+
+fn way_back(on: &str) -> Note {
+    Note::WayBack {
+        nodes: nodes(on),
+        id: Some("k3f9qx".to_owned()),
+        verbs: Vec::new(),
     }
 }
 
@@ -389,36 +435,60 @@ async fn a_server_is_taken_out_everywhere_and_put_back() {
         (out.outcome(0), out.outcome(1)),
         (&Outcome::OK, &Outcome::OK)
     );
-    assert_eq!(text(&out.done, 0), text(&out.done, 1));
+    assert_eq!(out.text(0), out.text(1));
     assert_eq!(
-        text(&out.done, 0).lines().next(),
+        out.text(0).lines().next(),
         Some("all_puppet_masters/puppet-i0-svc1: RUNNING/READY -> STOPPED/MAINT")
     );
-    assert_eq!(text(&out.done, 0).lines().count(), 6);
+    assert_eq!(out.text(0).lines().count(), 6);
     assert_eq!(
         pair.words("lb2", "i28_puppet_masters/puppet-i0-svc1"),
         "STOPPED/MAINT"
     );
-    assert!(out.done.wrote && out.notes.is_empty(), "{:?}", out.notes);
-    assert_eq!(out.ledger.entries.len(), 12, "one per node and server");
-    let entry = Entry {
-        node: "lb1".to_owned(),
+    assert!(out.done.made && out.notes.is_empty(), "{:?}", out.notes);
+    let kinds: Vec<(EntryKind, &str)> = out
+        .ledger
+        .entries
+        .iter()
+        .map(|entry| (entry.kind, entry.node.as_str()))
+        .collect();
+    let (intent, result) = (EntryKind::Intent, EntryKind::Result);
+    assert_eq!(
+        kinds,
+        [
+            (intent, "lb1"),
+            (intent, "lb2"),
+            (result, "lb1"),
+            (result, "lb2")
+        ]
+    );
+    assert_eq!(out.verdicts("lb2"), ["done"; 6]);
+    let row = LedgerRow {
         socket: "/run/haproxy/admin.sock".to_owned(),
         server: "all_puppet_masters/puppet-i0-svc1".to_owned(),
-        commands: vec!["set server all_puppet_masters/puppet-i0-svc1 state maint".to_owned()],
+        wanted: vec!["maint".to_owned()],
         before: "RUNNING/READY".to_owned(),
-        after: Some("STOPPED/MAINT".to_owned()),
+        set_before: "ready".to_owned(),
         weight_before: 1,
-        weight_after: Some(1),
-        verdict: "done",
+        ..LedgerRow::default()
     };
-    assert_eq!(out.ledger.entries[0], entry);
+    assert_eq!(out.ledger.entries[0].rows[0], row);
+    let row = LedgerRow {
+        commands: vec!["set server all_puppet_masters/puppet-i0-svc1 state maint".to_owned()],
+        after: Some("STOPPED/MAINT".to_owned()),
+        set_after: Some("maint".to_owned()),
+        weight_after: Some(1),
+        verdict: Some("done".to_owned()),
+        ..row
+    };
+    assert_eq!(out.ledger.entries[2].rows[0], row);
     let again = run(&pair, order(MAINT, Goal::Set, &["puppet-i0-svc1"])).await;
     assert!(
-        text(&again.done, 0)
+        again
+            .text(0)
             .starts_with("all_puppet_masters/puppet-i0-svc1: STOPPED/MAINT, unchanged\n")
     );
-    assert!(!again.done.wrote && again.ledger.entries.is_empty());
+    assert!(!again.done.made && again.ledger.entries.is_empty());
     let back = run(
         &pair,
         order(
@@ -432,7 +502,7 @@ async fn a_server_is_taken_out_everywhere_and_put_back() {
         (back.outcome(0), back.outcome(1)),
         (&Outcome::OK, &Outcome::OK)
     );
-    assert!(text(&back.done, 1).ends_with("STOPPED/MAINT -> RUNNING/READY\n"));
+    assert!(back.text(1).ends_with("STOPPED/MAINT -> RUNNING/READY\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -503,15 +573,11 @@ async fn a_dead_server_is_not_reported_as_enabled() {
         "READY, but no full health after 30s: http/http-svc1 is DOWN"
     );
     assert_eq!(
-        text(&ran.done, 0),
+        ran.text(0),
         "http/http-svc1: STOPPED/MAINT -> STOPPED/READY\n"
     );
-    let way = Note::WayBack {
-        nodes: nodes("lb[1-2]"),
-        verb: "disable http/http-svc1".to_owned(),
-    };
-    assert!(ran.notes.contains(&way), "{:?}", ran.notes);
-    assert_eq!(ran.ledger.entries[0].verdict, "failed");
+    assert!(ran.notes.contains(&way_back("lb[1-2]")), "{:?}", ran.notes);
+    assert_eq!(ran.verdicts("lb1"), ["failed"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -613,15 +679,11 @@ async fn half_a_change_is_taken_back_when_asked() {
         if rollback {
             assert_eq!(ran.message(0), "taken back, because it failed elsewhere");
             assert_eq!(pair.words("lb1", "http/http-svc1"), "RUNNING/READY");
-            assert_eq!(ran.ledger.entries[0].verdict, "restored");
+            assert_eq!(ran.verdicts("lb1"), ["restored"]);
         } else {
             assert_eq!(ran.code(0), None);
             assert_eq!(pair.words("lb1", "http/http-svc1"), "STOPPED/MAINT");
-            let way = Note::WayBack {
-                nodes: nodes("lb[1-2]"),
-                verb: "enable http/http-svc1".to_owned(),
-            };
-            assert_eq!(ran.notes, [way]);
+            assert_eq!(ran.notes, [way_back("lb1")]);
         }
     }
 }
@@ -632,16 +694,16 @@ async fn balancers_that_disagree_are_told_and_made_equal() {
     pair.answer("lb2", "set server http/http-svc1 state maint");
     let ran = run(&pair, order(MAINT, Goal::Set, &["http/http-svc1"])).await;
     assert_eq!((ran.code(0), ran.code(1)), (None, None));
-    let view = |node: &str, row: &str| (nodes(node), vec![row.to_owned()]);
+    let row = |node: &str, row: &str| (nodes(node), row.to_owned());
     let disagree = Note::Disagree {
-        views: vec![
-            view("lb1", "http/http-svc1: RUNNING/READY, weight 1"),
-            view("lb2", "http/http-svc1: STOPPED/MAINT, weight 1"),
+        rows: vec![
+            row("lb1", "http/http-svc1: RUNNING/READY, weight 1"),
+            row("lb2", "http/http-svc1: STOPPED/MAINT, weight 1"),
         ],
         more: 0,
     };
     assert_eq!(ran.notes, [disagree]);
-    assert!(text(&ran.done, 1).ends_with("unchanged\n"));
+    assert!(ran.text(1).ends_with("unchanged\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -684,14 +746,15 @@ async fn a_drain_waits_for_the_last_session() {
         if code.is_some() {
             assert_eq!(
                 ran.message(0),
-                "ldap/ldap-svc1 has 3 sessions after 1m; left in DRAIN"
+                "ldap/ldap-svc1 has 3 sessions after 1m; ldap/ldap-svc1 is RUNNING/DRAIN"
             );
         }
-        let waiting = Note::Waiting {
-            nodes: nodes("lb1"),
-            what: "ldap/ldap-svc1 has 3 sessions".to_owned(),
+        let is_waiting = |note: &&Note| matches!(note, Note::Waiting { .. });
+        let waiting: Vec<&Note> = ran.notes.iter().filter(is_waiting).collect();
+        let expected = Note::Waiting {
+            what: "lb1: ldap/ldap-svc1 has 3 sessions; 55s left".to_owned(),
         };
-        assert!(ran.notes.contains(&waiting));
+        assert_eq!(waiting, [&expected], "once a change");
     }
 }
 
@@ -732,10 +795,10 @@ async fn ctrl_c_leaves_no_half_pair() {
     );
     assert_eq!(
         ran.message(0),
-        "stopped while waiting; the change itself was made and read back"
+        "stopped while waiting: ldap/ldap-svc1 has 3 sessions; ldap/ldap-svc1 is RUNNING/DRAIN"
     );
     assert_eq!(pair.words("lb2", "ldap/ldap-svc1"), "RUNNING/DRAIN");
-    assert_eq!(ran.ledger.entries[0].verdict, "done");
+    assert_eq!(ran.verdicts("lb1"), ["done"]);
 }
 
 /// Ctrl-C at the first write of the first node: the other half of the pair is made as well.
@@ -787,7 +850,7 @@ async fn weights_are_set_and_read_back() {
     .await;
     assert_eq!((ran.code(0), ran.code(1)), (None, None));
     assert_eq!(
-        text(&ran.done, 0),
+        ran.text(0),
         "ldap/ldap-svc1: weight 1 -> weight 7\nldap/ldap-svc2: weight 1 -> weight 7\n"
     );
     assert_eq!(

@@ -111,15 +111,29 @@ impl Haproxy {
         answer.into_bytes()
     }
 
-    /// The answer of the master to one line: it knows its workers, and hands on what starts with `@1`.
+    /// The answer of the master to one line: it knows its workers, and hands on what starts with `@1` or `@!PID`.
     pub fn answer_as_master(&mut self, line: &[u8], now: Duration) -> Vec<u8> {
         let text = String::from_utf8_lossy(line);
-        let text = text.trim();
-        match text.strip_prefix("@1 ") {
-            Some(command) => self.answer(command.as_bytes(), Level::Admin, now),
-            None if text == "show proc" => self.show_proc(now).into_bytes(),
-            None => UNKNOWN.as_bytes().to_vec(),
+        let mut answers = Vec::new();
+        for command in text.split(';').map(str::trim) {
+            let answer = match command.split_once(' ') {
+                _ if command == "quit" => break,
+                _ if command == "show proc" => self.show_proc(now).into_bytes(),
+                Some((worker, command)) if worker.starts_with('@') => {
+                    let current = format!("@!{}", self.pid());
+                    if worker == "@1" || worker == current {
+                        self.answer(command.as_bytes(), Level::Admin, now)
+                    } else {
+                        // The real one says no empty line here.
+                        format!("Can't find the target PID matching the prefix '{worker}'\n")
+                            .into_bytes()
+                    }
+                }
+                Some(_) | None => UNKNOWN.as_bytes().to_vec(),
+            };
+            answers.extend(answer);
         }
+        answers
     }
 
     fn run(&mut self, words: &[&str], level: &mut Level, now: Duration) -> String {
@@ -142,7 +156,7 @@ impl Haproxy {
             ["set", "server", ..]
             | ["set", "weight", ..]
             | ["shutdown", "sessions", "server", ..]
-            | ["enable" | "disable", "server", ..]
+            | ["enable" | "disable", "server" | "health", ..]
                 if *level < Level::Admin =>
             {
                 DENIED.to_owned()
@@ -163,6 +177,11 @@ impl Haproxy {
                 }
                 Err(refusal) => refusal.to_owned(),
             },
+            ["enable", "health", name, ..] if *level >= Level::Admin => {
+                // Its checks are never off.
+                self.locate(name)
+                    .map_or_else(str::to_owned, |_| DONE.to_owned())
+            }
             ["set", "server"] | ["shutdown", "sessions", "server"] => NO_SLASH.to_owned(),
             _ => UNKNOWN.to_owned(),
         }

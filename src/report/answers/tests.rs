@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::answer::ChangeVerdict;
 use crate::event::{Outcome, Summary};
+use crate::haproxy::change::Wanted;
 use crate::haproxy::state::{AdminState, AdminWord};
 use crate::haproxy::{answer, stat};
 use crate::plan::NodeName;
@@ -26,7 +27,10 @@ fn server(operational: u32, admin: u32, weight: u32) -> Server {
         admin: AdminState(admin),
         weight,
         initial_weight: 10,
+        backend_id: None,
         id: None,
+        check: Default::default(),
+        agent: Default::default(),
         address: None,
     }
 }
@@ -73,13 +77,14 @@ fn servers_as_the_procedure_prints_them() {
 
 #[test]
 fn a_change_shows_what_was_and_what_is() {
-    let line = |wanted, before, after, instance: Option<&str>| {
+    use ChangeVerdict::{Done, Failed, Planned, Restored, Unchanged, Unverified};
+    let line = |wanted, before: &Server, after: Option<&Server>, verdict| {
         text(&Answer::Changes(vec![ChangeRow {
-            instance: instance.map(Into::into),
+            instance: (verdict == Unchanged).then(|| "ldap".into()),
             wanted,
-            before,
-            after,
-            verdict: ChangeVerdict::Done,
+            before: before.clone(),
+            after: after.cloned(),
+            verdict,
             message: None,
             at: None,
         }]))
@@ -88,23 +93,60 @@ fn a_change_shows_what_was_and_what_is() {
         Wanted::State(AdminWord::Maint),
         Wanted::Weight("0".parse().unwrap()),
     );
-    let (before, after) = (server(2, 8, 10), server(0, 1, 10));
-    assert_eq!(
-        line(maint, before.clone(), Some(after.clone()), None),
-        "b/s: RUNNING/DRAIN -> STOPPED/MAINT\n"
-    );
-    assert_eq!(
-        line(maint, after.clone(), Some(after), Some("ldap")),
-        "ldap: b/s: STOPPED/MAINT, unchanged\n"
-    );
-    assert_eq!(
-        line(weight, before.clone(), Some(server(2, 0, 0)), None),
-        "b/s: weight 10 -> weight 0\n"
-    );
-    assert_eq!(
-        line(weight, before, None, None),
-        "b/s: RUNNING/DRAIN -> not read back\n"
-    );
+    let (before, after, light) = (server(2, 8, 10), server(0, 1, 10), server(2, 0, 0));
+    for (wanted, after, verdict, expected) in [
+        (
+            maint,
+            Some(&after),
+            Done,
+            "b/s: RUNNING/DRAIN -> STOPPED/MAINT\n",
+        ),
+        (
+            maint,
+            Some(&after),
+            Unchanged,
+            "ldap: b/s: STOPPED/MAINT, unchanged\n",
+        ),
+        (
+            maint,
+            Some(&before),
+            Planned,
+            "b/s: RUNNING/DRAIN, would become MAINT\n",
+        ),
+        (
+            maint,
+            Some(&before),
+            Failed,
+            "b/s: RUNNING/DRAIN, not changed\n",
+        ),
+        (
+            maint,
+            Some(&before),
+            Restored,
+            "b/s: RUNNING/DRAIN, taken back\n",
+        ),
+        (
+            maint,
+            Some(&after),
+            Unverified,
+            "b/s: RUNNING/DRAIN -> STOPPED/MAINT, not known at the end\n",
+        ),
+        (weight, Some(&light), Done, "b/s: weight 10 -> weight 0\n"),
+        (
+            weight,
+            Some(&before),
+            Planned,
+            "b/s: weight 10, would become weight 0\n",
+        ),
+        (
+            weight,
+            None,
+            Unverified,
+            "b/s: weight 10 -> not read back\n",
+        ),
+    ] {
+        assert_eq!(line(wanted, &before, after, verdict), expected);
+    }
 }
 
 #[test]

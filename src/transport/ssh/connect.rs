@@ -46,14 +46,11 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// Says goodbye and waits a moment until it is out.
-    pub(super) async fn close(self: Arc<Self>) {
+    pub(super) async fn close(self) {
         let bye = async {
             let sent = self.handle.disconnect(Disconnect::ByApplication, "", "");
-            // Whatever else holds the connection ends it by letting go.
-            if sent.await.is_ok()
-                && let Some(connection) = Arc::into_inner(self)
-            {
-                let _ = connection.handle.await;
+            if sent.await.is_ok() {
+                let _ = self.handle.await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), bye).await;

@@ -74,10 +74,10 @@ impl Shared {
                     Ok(hop)
                 }
                 Err(failure) => {
-                    let failure = Failure {
-                        message: format!("jump host {}: {}", hop_names(way), failure.message),
-                        ..failure
-                    };
+                    let failure = Failure::new(
+                        failure.code,
+                        format!("jump host {}: {}", hop_names(way), failure.message),
+                    );
                     *slot = Slot::Down(failure.clone(), Instant::now());
                     Err(failure)
                 }
@@ -154,14 +154,14 @@ fn refused(error: &russh::Error, hop: &Connection, place: &str) -> Failure {
         return Failure::new(ErrorCode::Connect, format!("jump host {hop_name}: {lost}"));
     };
     let text = match why {
-        Why::ConnectFailed => format!("jump host {hop_name} cannot connect"),
+        Why::ConnectFailed => format!("jump host {hop_name} cannot connect to {place}"),
         Why::AdministrativelyProhibited => {
-            format!("jump host {hop_name} does not forward (AllowTcpForwarding)")
+            format!("jump host {hop_name} does not forward to {place} (AllowTcpForwarding)")
         }
         Why::UnknownChannelType | Why::ResourceShortage | Why::Other { .. } => format!(
-            "jump host {hop_name} does not forward ({})",
+            "jump host {hop_name} does not forward to {place} ({})",
             errors::refusal(why)
         ),
     };
-    Failure::new(ErrorCode::Connect, text).detail(place)
+    Failure::new(ErrorCode::Connect, text)
 }

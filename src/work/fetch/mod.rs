@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio::sync::mpsc;
 
 use super::Work;
 use super::copy::{Keep, quote};
@@ -147,12 +148,15 @@ impl Download {
             ),
             ..Command::default()
         };
-        let (mut own, mut inbox) = io.part();
+        let (events, mut inbox) = mpsc::channel(8);
+        let mut own = NodeIo::new(node, events, io.stop.clone());
+        let mut heard = own.heard();
         let running = async {
             let outcome = session.exec(&command, &mut own).await;
             drop(own);
             outcome
         };
+        let told = &*io;
         let landing = async {
             let mut landing = Some(landing);
             let mut said = BytesMut::new();
@@ -164,6 +168,7 @@ impl Download {
                         data,
                         ..
                     } => {
+                        told.hears(*heard.borrow_and_update());
                         self.received.add(data.len());
                         // Once it cannot be written the rest has nowhere to go.
                         let Some(mut taking) = landing.take() else {

@@ -2,18 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Asker, Place, Sockets, failure, unless_stopped};
+use super::look::look;
+use super::{Asker, Master, Masters, Place, Sockets, failure, unless_stopped};
 use crate::event::{ErrorCode, Failure, NodeId, Outcome};
-use crate::haproxy::answer;
-use crate::haproxy::change::Reading;
 use crate::haproxy::command::Command;
+use crate::haproxy::reading::Reading;
 use crate::haproxy::select::{Selector, select};
 use crate::plan::NodeName;
 use crate::transport::{BoxFuture, Endpoint, NodeIo, Session};
 use crate::work::Work;
-
-/// Where the master's socket is when the service runs in Debian's way.
-const MASTER: &str = "/run/haproxy-master.sock";
 
 /// One HAProxy of a node, with what is meant of it.
 #[derive(Debug, Clone)]
@@ -26,6 +23,8 @@ pub struct Found {
     pub reading: Reading,
     /// The servers that are meant, by their place in the reading.
     pub chosen: Vec<usize>,
+    /// Its master, where one is known.
+    pub master: Option<Master>,
 }
 
 /// What is known of a node.
@@ -35,8 +34,6 @@ pub struct NodeReading {
     pub found: Vec<Found>,
     /// Selectors that meet nothing on this node, by their position.
     pub unmatched: Vec<usize>,
-    /// Old workers that still serve.
-    pub old_workers: usize,
 }
 
 /// Reads every HAProxy of the nodes.
@@ -46,6 +43,8 @@ pub struct Read {
     pub names: Arc<[NodeName]>,
     /// Where the sockets are.
     pub sockets: Sockets,
+    /// Where the masters' sockets are.
+    pub masters: Masters,
     /// Which servers are meant.
     pub selectors: Vec<Selector>,
     /// Asks.
@@ -57,11 +56,16 @@ pub struct Read {
 impl Read {
     /// A work that reads these sockets and looks for these servers.
     #[must_use]
-    pub fn new(names: Arc<[NodeName]>, sockets: Sockets, selectors: Vec<Selector>) -> Self {
+    pub fn new(
+        names: Arc<[NodeName]>,
+        (sockets, masters): (Sockets, Masters),
+        selectors: Vec<Selector>,
+    ) -> Self {
         Self {
             readings: Mutex::new(vec![None; names.len()]),
             names,
             sockets,
+            masters,
             selectors,
             asker: Asker::default(),
         }
@@ -83,7 +87,12 @@ impl Read {
             known.found.push(found);
         }
         known.unmatched = unmatched;
-        known.old_workers = self.old_workers(session).await;
+        let pid = |one: &Found| one.reading.info.pid;
+        let workers: Vec<u32> = known.found.iter().map(pid).collect();
+        let masters = self.masters.of(&self.asker, session, &workers).await?;
+        for (found, master) in known.found.iter_mut().zip(masters) {
+            found.master = master;
+        }
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)[node.index()] = Some(known);
         Ok(())
     }
@@ -97,7 +106,10 @@ impl Read {
             .asker
             .ask_first(session, place.endpoints, &Command::Reading)
             .await?;
-        let reading = Reading::parse(&answer).map_err(|error| failure(endpoint, &error))?;
+        let mut reading = Reading::parse(&answer).map_err(|error| failure(endpoint, &error))?;
+        if reading.info.stopping {
+            reading = look(&self.asker, session, endpoint).await?;
+        }
         let wrong = |error| Failure::new(ErrorCode::Select, format!("{endpoint}: {error}"));
         let within = select(place.backends, &reading.servers).map_err(wrong)?;
         // Selected among the instance's own servers, so that a match elsewhere is none.
@@ -117,22 +129,9 @@ impl Read {
             endpoint: endpoint.clone(),
             reading,
             chosen,
+            master: None,
         };
         Ok((found, selection.unmatched))
-    }
-
-    /// How many old workers the master knows. It is asked where its socket usually is, and nobody minds if it
-    /// is not there.
-    async fn old_workers(&self, session: &mut dyn Session) -> usize {
-        let master = Endpoint::Unix(MASTER.to_owned());
-        match self
-            .asker
-            .ask(session, &master, &Command::ShowProcesses)
-            .await
-        {
-            Ok(answer) => answer::old_workers(&answer).unwrap_or(0),
-            Err(_) => 0,
-        }
     }
 }
 

@@ -16,11 +16,7 @@ fn exec(nodes: &str, words: &[&str]) -> Hash {
 }
 
 /// A terminal at which somebody types: what to wait for, and what to answer to it.
-pub(crate) fn at_terminal(
-    line: &str,
-    home: &Path,
-    talk: &[(&str, &str)],
-) -> Option<(Option<i32>, String)> {
+fn at_terminal(line: &str, home: &Path, talk: &[(&str, &str)]) -> Option<(Option<i32>, String)> {
     use std::io::{Read, Write};
     if find_program("script", "SCRIPT").is_none() {
         skip("script is not installed");
@@ -65,7 +61,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The program under test with these words, as a line for a shell.
-pub(crate) fn line(words: &[&str]) -> String {
+fn line(words: &[&str]) -> String {
     let words = words.iter().map(|word| quoted(word));
     let program = [env!("CARGO_BIN_EXE_hash"), "--color=never"].map(quoted);
     let program = program.into_iter();
@@ -73,7 +69,7 @@ pub(crate) fn line(words: &[&str]) -> String {
 }
 
 /// The program under test without a terminal, whoever runs the tests.
-pub(crate) fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
+fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
     let (inner, home) = hash.into_command();
     let mut command = Command::new("setsid");
     command
@@ -94,7 +90,7 @@ pub(crate) fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
 }
 
 /// The exit code and both outputs of a command.
-pub(crate) fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+fn ended(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (

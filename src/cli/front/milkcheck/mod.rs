@@ -454,7 +454,7 @@ impl Front<'_> {
 
     /// The exit code of a run that came to its end.
     fn judge(&mut self, walk: &Walk<'_>, natives: &Natives) -> Result<u8, Trouble> {
-        if natives.took_out() && self.verbosity > 0 {
+        if natives.changed() && self.verbosity > 0 {
             let called = self.called;
             self.console.complain(format_args!(
                 "{called}: note: HAProxy forgets this at its next reload or restart"

@@ -12,11 +12,11 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::haproxy::notes;
-use crate::cli::ledger::Log;
+use crate::cli::haproxy::notes::{self, Words};
+use crate::cli::ledger::{About, Log};
 use crate::cli::resolve::{Asked, sockets};
 use crate::event::{ErrorCode, Outcome, Summary};
-use crate::exec::change::{Note, Order, Resources, change};
+use crate::exec::change::{Note, Order, Resources, What, change};
 use crate::exec::services::{Native, NativeAct};
 use crate::exec::{Means, dispatch};
 use crate::haproxy::change::Wanted;
@@ -24,9 +24,9 @@ use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
 use crate::nodeset::Groups;
 use crate::service::{ActionId, Graph, HaproxyTask, HaproxyVerb, Task, Walk};
-use crate::work::haproxy::Sockets;
 use crate::work::haproxy::change::Goal;
 use crate::work::haproxy::status::Status;
+use crate::work::haproxy::{Masters, Sockets};
 
 /// How long `enable` waits for full health.
 const HEALTH: Duration = Duration::from_secs(30);
@@ -38,15 +38,15 @@ pub(super) struct Natives {
     err: File,
     /// Per server asked for: whether some instance had it.
     matched: RefCell<BTreeMap<String, bool>>,
-    /// Whether a server was taken out anywhere.
-    took_out: Cell<bool>,
+    /// Whether a server was changed anywhere.
+    changed: Cell<bool>,
 }
 
 struct Job {
     task: HaproxyTask,
     selectors: Vec<Selector>,
     sockets: Sockets,
-    log: RefCell<Option<Log>>,
+    log: Option<Log>,
 }
 
 impl Natives {
@@ -80,7 +80,12 @@ impl Natives {
             let log = if is_asked && task.verb.changes() {
                 let verb = task.verb.as_str();
                 let site = asked.site;
-                Some(Log::new(site.values()?, &site.environment, verb, None))
+                let about = About {
+                    verb,
+                    lab: asked.options.targets.lab,
+                    ..About::default()
+                };
+                Some(Log::new(site.values()?, &site.environment, about))
             } else {
                 None
             };
@@ -88,7 +93,7 @@ impl Natives {
                 selectors: selectors(task)?,
                 sockets,
                 task: task.clone(),
-                log: RefCell::new(log),
+                log,
             };
             jobs.insert(id, job);
         }
@@ -101,7 +106,7 @@ impl Natives {
             called: asked.called.to_owned(),
             err,
             matched: RefCell::new(BTreeMap::new()),
-            took_out: Cell::new(false),
+            changed: Cell::new(false),
         })
     }
 
@@ -115,9 +120,9 @@ impl Natives {
             .collect()
     }
 
-    /// Whether a server was taken out anywhere, which HAProxy forgets at its next reload.
-    pub(super) fn took_out(&self) -> bool {
-        self.took_out.get()
+    /// Whether a server was changed anywhere, which HAProxy forgets at its next reload.
+    pub(super) fn changed(&self) -> bool {
+        self.changed.get()
     }
 
     fn note_match(&self, task: &HaproxyTask, matched: bool) {
@@ -146,26 +151,37 @@ impl Natives {
         summary
     }
 
-    async fn change(&self, job: &Job, log: &mut Log, act: NativeAct<'_>) -> Summary {
+    async fn change(&self, job: &Job, log: &Log, act: NativeAct<'_>) -> Summary {
         let (word, goal) = match job.task.verb {
             HaproxyVerb::Enable => (AdminWord::Ready, Goal::Healthy(HEALTH)),
             HaproxyVerb::Drain => (AdminWord::Drain, Goal::Set),
             HaproxyVerb::Disable | HaproxyVerb::Status => (AdminWord::Maint, Goal::Set),
         };
+        let wanted = if word == AdminWord::Drain && !job.task.force {
+            Wanted::AtLeast(word)
+        } else {
+            Wanted::State(word)
+        };
         let order = Order {
-            wanted: Wanted::State(word),
+            what: What::Alike(wanted, job.selectors.clone()),
             goal,
-            selectors: job.selectors.clone(),
             sockets: job.sockets.clone(),
+            masters: Masters::default(),
             force: job.task.force,
             force_hint: "the key `force: true` of the action does it all the same",
             partial_ok: false,
             rollback: false,
             canary: word == AdminWord::Maint,
             may_miss: true,
+            dry_run: false,
         };
+        let words = Words {
+            again: self.called.clone(),
+            force: "the key `force: true` of the action drains them all the same",
+        };
+        let mut log = log.renewed();
         let mut note = |note: Note| {
-            for line in notes::lines(&note) {
+            for line in notes::lines(&note, &words) {
                 // Nothing can be done if that fails.
                 let _ = writeln!(&self.err, "{}: {line}", self.called);
             }
@@ -174,17 +190,13 @@ impl Natives {
             plan: act.plan,
             transport: act.transport,
             stops: act.stops,
-            ledger: log,
+            ledger: &mut log,
+            reporter: act.log,
             note: &mut note,
         };
-        let mut done = change(order, resources).await;
-        if let Err(error) = done.show(act.log) {
-            done.summary
-                .ending
-                .get_or_insert(crate::event::Ending::OutputLost(error));
-        }
-        if done.wrote && word != AdminWord::Ready {
-            self.took_out.set(true);
+        let done = change(order, resources).await;
+        if done.made {
+            self.changed.set(true);
         }
         let is_well = |(_, outcome): &(_, Outcome)| *outcome == Outcome::OK;
         // Where something went wrong before, nothing is known about the rest.
@@ -203,16 +215,13 @@ impl Native for Natives {
             if !job.task.verb.changes() {
                 return self.status(job, act).await;
             }
-            // A retry takes the same log again; there is never more than one try at a time.
-            let Some(mut log) = job.log.take() else {
+            let Some(log) = &job.log else {
                 return refused(
                     &act,
                     "only the action that was asked for may change anything",
                 );
             };
-            let summary = self.change(job, &mut log, act).await;
-            job.log.replace(Some(log));
-            summary
+            self.change(job, log, act).await
         })
     }
 }
