@@ -41,22 +41,7 @@ fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
     let Some(form) = form else {
         return Box::new(Silent);
     };
-    let look = Look {
-        diff: false,
-        normalize: false,
-        program: "hash".to_owned(),
-        form,
-        labels: true,
-        merge_err: false,
-        notes: true,
-        color_out: false,
-        color_err: false,
-        escape_out: false,
-        escape_err: false,
-        progress: false,
-        floor: Default::default(),
-        transfer: None,
-    };
+    let look = Look::plain("hash", form);
     report::new(
         &look,
         Arc::clone(names),

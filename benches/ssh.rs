@@ -219,22 +219,7 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         limits,
     );
     let means = Means::new(&native, &work);
-    let look = Look {
-        diff: false,
-        normalize: false,
-        program: "hash".to_owned(),
-        form: Form::Gathered,
-        labels: true,
-        merge_err: false,
-        notes: true,
-        color_out: false,
-        color_err: false,
-        escape_out: false,
-        escape_err: false,
-        progress: false,
-        floor: Default::default(),
-        transfer: None,
-    };
+    let look = Look::plain("hash", Form::Gathered);
     let names = Arc::clone(&plan.nodes);
     let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));
     let (_stop, mut stops) = mpsc::channel(1);

@@ -157,12 +157,14 @@ fn signal_number(name: &str) -> u8 {
 
 /// Why a node's work was not done: a stable code for programs and a message for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
-    /// What, where, and what to do; lower case, no full stop, no node name in front.
+    /// What, and what to do; lower case, no full stop, nothing that names the node, so that it is the same text for
+    /// all nodes with the same trouble.
     pub message: String,
+    /// What differs from node to node, such as the address; shown to those who want to know more.
+    pub detail: Option<String>,
 }
 
 impl Failure {
@@ -172,6 +174,24 @@ impl Failure {
         Self {
             code,
             message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// The same with what differs from node to node.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
         }
     }
 }

@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
             let host = known_hosts.host(&settings, "lb1", port);
             let verdict = host.judge(&KEY, UNIX_EPOCH);
             assert!(verdict != Verdict::Known || !data.is_empty());
-            assert!(!host.explain(&verdict, &KEY).is_empty());
+            assert!(!host.explain(&verdict, &KEY).message.is_empty());
             let mut order = [Algorithm::Dsa, Algorithm::Ed25519];
             host.prefer(&mut order);
             let _ = host.certificates();

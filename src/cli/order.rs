@@ -1,4 +1,4 @@
-//! What `run` runs: the words behind `--`, as text for the shell, a template, a script's arguments, as another user.
+//! What `run` runs: the words behind `--`, as text for the shell, a template, or a script's arguments.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,13 +12,11 @@ use super::quote::{command_line, quote};
 use crate::event::NodeId;
 use crate::placeholder::Template;
 use crate::plan::NodeName;
-use crate::prompt::Prompter;
 use crate::transport::Command;
 use crate::transport::input::Input;
 use crate::work::Work;
 use crate::work::run::Run;
 use crate::work::script::Script;
-use crate::work::sudo::Sudo;
 use crate::work::template::{self, Tailored};
 
 /// The options about what is run.
@@ -32,15 +30,6 @@ pub(crate) struct Order {
     /// a private temporary file, is run as its first line says, and removed. With --stdin it reads what we read
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     script: Option<PathBuf>,
-    /// Run it with sudo as another user [root]. If sudo wants a password, it is asked for once, on the terminal
-    #[arg(
-        long = "become",
-        value_name = "USER",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "root"
-    )]
-    as_user: Option<String>,
 }
 
 impl Order {
@@ -49,7 +38,6 @@ impl Order {
         Self {
             template: self.template || other.template,
             script: self.script.or(other.script),
-            as_user: self.as_user.or(other.as_user),
         }
     }
 
@@ -77,9 +65,6 @@ impl Order {
         if text.trim().is_empty() && script.is_none() {
             return Err(CliError::usage("the command after `--` is empty"));
         }
-        if self.as_user.as_deref() == Some("") {
-            return Err(CliError::usage("--become= names nobody"));
-        }
         let template = if self.template {
             Some(template::SYNTAX.parse(&text).map_err(wrong)?)
         } else {
@@ -89,7 +74,6 @@ impl Order {
             text,
             template,
             script,
-            user: self.as_user.clone(),
         })
     }
 }
@@ -104,15 +88,9 @@ pub(super) struct CommandLine {
     text: String,
     template: Option<Template<template::Value>>,
     script: Option<(String, Vec<u8>)>,
-    user: Option<String>,
 }
 
 impl CommandLine {
-    /// Whether it is run as another user.
-    pub(super) fn is_as_other(&self) -> bool {
-        self.user.is_some()
-    }
-
     /// What one of the nodes runs, in words.
     ///
     /// # Errors
@@ -126,27 +104,22 @@ impl CommandLine {
     }
 
     fn told(&self, text: &str) -> String {
-        let user = match &self.user {
-            Some(user) => format!("sudo -u {} ", quote(user)),
-            None => String::new(),
-        };
         let script = match &self.script {
             Some((name, _)) if text.is_empty() => name.clone(),
             Some((name, _)) => format!("{name} "),
             None => String::new(),
         };
-        user + &script + text
+        script + text
     }
 
-    /// The work for these nodes; `prompter` is who knows passwords.
+    /// The work for these nodes.
     ///
     /// # Errors
-    /// A name that may not stand in a command, or a system without random numbers.
+    /// A name that may not stand in a command.
     pub(super) fn work(
         self,
         names: &Arc<[NodeName]>,
         stdin: Option<Input>,
-        prompter: Arc<dyn Prompter>,
     ) -> Result<Box<dyn Work>, CliError> {
         let script = self
             .script
@@ -159,7 +132,7 @@ impl CommandLine {
                 pty: false,
             },
         };
-        let plain: Box<dyn Work> = match self.template {
+        Ok(match self.template {
             Some(template) => {
                 let tailored = Tailored::new(Arc::clone(names), template, make);
                 Box::new(tailored.map_err(wrong)?)
@@ -167,26 +140,12 @@ impl CommandLine {
             None => Box::new(Run {
                 command: make(self.text),
             }),
-        };
-        let Some(user) = self.user else {
-            return Ok(plain);
-        };
-        Ok(Box::new(Sudo::new(plain, user, nonce()?, prompter)))
+        })
     }
 }
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.told(&self.text))
-    }
-}
-
-/// A word that nobody can guess.
-fn nonce() -> Result<String, CliError> {
-    let mut bytes = [0; 16];
-    let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    match read {
-        Ok(count) if count == bytes.len() => Ok(data_encoding::HEXLOWER.encode(&bytes)),
-        _ => Err(CliError::system("the system gives no random numbers")),
     }
 }

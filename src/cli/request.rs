@@ -158,9 +158,31 @@ pub struct Reach {
     #[arg(long, value_name = "SOCKET", global = true)]
     pub socket: Vec<String>,
     /// How the socket is reached: auto, streamlocal, socat, nc or command:TEXT [auto]
-    #[arg(long, value_name = "WAY", global = true)]
+    #[arg(long, value_name = "WAY", long_help = VIA, global = true)]
     pub via: Option<String>,
+    /// Be another user on the nodes, by sudo [root]: for commands, files and HAProxy's sockets. If sudo wants a password,
+    /// it is asked for once, on the terminal
+    #[arg(
+        long = "become",
+        value_name = "USER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "root",
+        global = true
+    )]
+    pub as_user: Option<String>,
 }
+
+/// What `--via` takes, and what is expected of a command of the user's own.
+const VIA: &str = "\
+How HAProxy's socket is reached on a node [auto]
+  streamlocal   forwarded by the SSH server (AllowStreamLocalForwarding)
+  socat, nc     by that program on the node
+  auto          forwarded; if the server does not, by socat, nc, python3 or perl, whichever is there
+  command:TEXT  by this command for the shell of the login, %s standing for the quoted socket. It connects its standard
+                input and output with the socket, writes nothing else there, passes on the end of either, and ends when
+                HAProxy closes. It runs once for each question. What it says on standard error is shown if it fails.
+                Example: --via 'command:sudo -n socat - UNIX-CONNECT:%s'";
 
 /// How the answers are shown.
 #[derive(Debug, Clone, Default, Args)]

@@ -14,6 +14,8 @@ pub(crate) enum Class {
     Nodes,
     /// How they are reached, and how many at one time.
     Reach,
+    /// Whom to be on the nodes.
+    Become,
     /// How long one node may take.
     Limits,
     /// Where HAProxy is asked.
@@ -37,25 +39,30 @@ pub(crate) enum Class {
 }
 
 use Class::{
-    Care, Command, Faults, Files, Input, Json, Limits, Nodes, Reach, Rollout, Shown, Sockets,
+    Become, Care, Command, Faults, Files, Input, Json, Limits, Nodes, Reach, Rollout, Shown,
+    Sockets,
 };
 
 /// What verbs take that contact no node.
 pub(crate) const NOTHING: &[Class] = &[];
 /// What commands take.
 pub(crate) const COMMAND: &[Class] = &[
-    Nodes, Reach, Limits, Shown, Json, Files, Care, Input, Command, Rollout, Faults,
+    Nodes, Reach, Become, Limits, Shown, Json, Files, Care, Input, Command, Rollout, Faults,
 ];
 /// What other work on nodes takes.
-pub(crate) const WORK: &[Class] = &[Nodes, Reach, Limits, Shown, Json, Files, Care, Faults];
+pub(crate) const WORK: &[Class] = &[
+    Nodes, Reach, Become, Limits, Shown, Json, Files, Care, Faults,
+];
 /// What questions to HAProxy take.
 pub(crate) const QUESTION: &[Class] = &[
-    Nodes, Reach, Limits, Sockets, Shown, Json, Files, Care, Faults,
+    Nodes, Reach, Become, Limits, Sockets, Shown, Json, Files, Care, Faults,
 ];
 /// What changes of HAProxy's servers take.
-pub(crate) const CHANGE: &[Class] = &[Nodes, Reach, Sockets, Shown, Json, Files, Care, Faults];
+pub(crate) const CHANGE: &[Class] = &[
+    Nodes, Reach, Become, Sockets, Shown, Json, Files, Care, Faults,
+];
 /// What the prompt takes.
-pub(crate) const PROMPT: &[Class] = &[Nodes, Reach, Limits, Shown, Json, Care, Faults];
+pub(crate) const PROMPT: &[Class] = &[Nodes, Reach, Become, Limits, Shown, Json, Care, Faults];
 /// What services take.
 pub(crate) const SERVICE: &[Class] = &[Nodes, Reach, Care, Faults];
 /// What the lab takes.
@@ -83,6 +90,7 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("worker", Reach),
     ("topology", Reach),
     ("install_gateway", Reach),
+    ("as_user", Become),
     ("command_timeout", Limits),
     ("idle", Limits),
     ("socket", Sockets),
@@ -107,7 +115,6 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("stdin", Input),
     ("template", Command),
     ("script", Command),
-    ("as_user", Command),
     ("batch", Rollout),
     ("batch_sleep", Rollout),
     ("gate", Rollout),
@@ -125,6 +132,7 @@ impl Class {
         }
         match self {
             Nodes | Reach => format!("`{name}` contacts no nodes"),
+            Become => format!("`{name}` does nothing on nodes that another user could do"),
             Limits if verb.takes.contains(&Sockets) => {
                 format!("each step of `{name}` has a limit of its own; --deadline limits the whole")
             }

@@ -387,6 +387,7 @@ impl Run<'_> {
         let Outcome::Failed(Failure {
             code: code @ ErrorCode::Stopped,
             message,
+            ..
         }) = outcome
         else {
             return;

@@ -10,6 +10,9 @@ use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop};
 use crate::plan::Plan;
 use crate::transport::{NodeIo, Session};
 
+/// Since when the limits of a work count; `None` while they stand still.
+type Counted = watch::Receiver<Option<Instant>>;
+
 /// How long a goodbye may take.
 pub(super) const CLOSE: Duration = Duration::from_millis(500);
 
@@ -101,16 +104,17 @@ impl<'a> Worker<'a> {
     /// Does the work within the limits of command and silence.
     async fn work(&mut self, session: &mut dyn Session) -> Outcome {
         let limits = &self.plan.limits;
-        let heard = self.io.heard();
+        self.io.count();
+        let (heard, counted) = (self.io.heard(), self.io.counted());
         let serving = self.means.work.serve(self.node, session, &mut self.io);
         tokio::select! {
             biased;
             outcome = serving => outcome,
-            limit = passed(limits.command) => Outcome::failed(
+            limit = passed(limits.command, counted.clone()) => Outcome::failed(
                 ErrorCode::TimeoutCommand,
                 format!("timed out after {}; the command may still be running", seconds(limit)),
             ),
-            limit = silent(limits.idle, heard) => Outcome::failed(
+            limit = silent(limits.idle, heard, counted) => Outcome::failed(
                 ErrorCode::TimeoutIdle,
                 format!("silent for {}; the command may still be running", seconds(limit)),
             ),
@@ -134,26 +138,43 @@ async fn connect(plan: &Plan, means: Means<'_>, node: NodeId) -> Result<Box<dyn 
     means.transport.connect(plan.name(node), &plan.limits).await
 }
 
-/// Ends when the limit has passed, and says which it was.
-async fn passed(limit: Option<Duration>) -> Duration {
-    match limit {
-        Some(limit) => {
-            tokio::time::sleep(limit).await;
-            limit
-        }
-        None => std::future::pending().await,
+/// Since when limits count; waits while they stand still.
+async fn since(counted: &mut Counted) -> Instant {
+    match counted.wait_for(Option::is_some).await.map(|since| *since) {
+        Ok(Some(since)) => since,
+        Ok(None) | Err(_) => std::future::pending().await,
     }
 }
 
-/// Ends when nothing was heard for as long as the limit.
-async fn silent(limit: Option<Duration>, heard: watch::Receiver<Instant>) -> Duration {
+/// Ends when the limit has passed, and says which it was.
+async fn passed(limit: Option<Duration>, mut counted: Counted) -> Duration {
     let Some(limit) = limit else {
         return std::future::pending().await;
     };
     loop {
+        let until = since(&mut counted).await + limit;
+        tokio::time::sleep_until(until).await;
+        if since(&mut counted).await + limit <= Instant::now() {
+            return limit;
+        }
+    }
+}
+
+/// Ends when nothing was heard for as long as the limit.
+async fn silent(
+    limit: Option<Duration>,
+    heard: watch::Receiver<Instant>,
+    mut counted: Counted,
+) -> Duration {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    loop {
+        since(&mut counted).await;
         let quiet_until = *heard.borrow() + limit;
         tokio::time::sleep_until(quiet_until).await;
-        if *heard.borrow() + limit <= Instant::now() {
+        let is_counted = counted.borrow().is_some();
+        if is_counted && *heard.borrow() + limit <= Instant::now() {
             return limit;
         }
     }

@@ -245,16 +245,22 @@ mod outcome {
     enum Written {
         Exited(u8),
         Killed(String),
-        Failed { code: String, message: String },
+        Failed {
+            code: String,
+            message: String,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            detail: Option<String>,
+        },
     }
 
     pub(super) fn serialize<S: Serializer>(outcome: &Outcome, to: S) -> Result<S::Ok, S::Error> {
         match outcome.clone() {
             Outcome::Exited { status } => Written::Exited(status),
             Outcome::Killed { signal } => Written::Killed(signal),
-            Outcome::Failed(Failure { code, message }) => Written::Failed {
-                code: code.as_str().to_owned(),
-                message,
+            Outcome::Failed(failure) => Written::Failed {
+                code: failure.code.as_str().to_owned(),
+                message: failure.message,
+                detail: failure.detail,
             },
         }
         .serialize(to)
@@ -264,11 +270,20 @@ mod outcome {
         Ok(match Written::deserialize(from)? {
             Written::Exited(status) => Outcome::Exited { status },
             Written::Killed(signal) => Outcome::Killed { signal },
-            Written::Failed { code, message } => {
+            Written::Failed {
+                code,
+                message,
+                detail,
+            } => {
                 let mut codes = ErrorCode::ALL.iter().copied();
                 let known = codes.find(|known| known.as_str() == code);
                 let unknown = || serde::de::Error::custom(format!("unknown code `{code}`"));
-                Outcome::failed(known.ok_or_else(unknown)?, message)
+                let code = known.ok_or_else(unknown)?;
+                Outcome::Failed(Failure {
+                    code,
+                    message,
+                    detail,
+                })
             }
         })
     }

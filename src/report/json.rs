@@ -178,6 +178,9 @@ impl<W: Write> Json<W> {
             Outcome::Failed(failure) => {
                 fields.insert("code".into(), failure.code.as_str().into());
                 fields.insert("message".into(), failure.message.as_str().into());
+                if let Some(detail) = &failure.detail {
+                    fields.insert("detail".into(), detail.as_str().into());
+                }
             }
         }
         if let Some(took) = self.took.get(&node) {

@@ -40,6 +40,8 @@ pub struct Look {
     pub normalize: bool,
     /// Whether exit statuses other than 0 are worth a line on standard error.
     pub notes: bool,
+    /// Whether failures are told with what differs from node to node, such as addresses.
+    pub details: bool,
     /// Whether labels on standard output are coloured.
     pub color_out: bool,
     /// Whether messages on standard error are coloured.
@@ -54,6 +56,30 @@ pub struct Look {
     pub transfer: Option<Transfer>,
     /// Who has the terminal that progress is shown on.
     pub floor: Floor,
+}
+
+impl Look {
+    /// Labelled text without colour or progress, and nothing escaped.
+    #[must_use]
+    pub fn plain(program: &str, form: Form) -> Self {
+        Self {
+            program: program.to_owned(),
+            form,
+            labels: true,
+            merge_err: false,
+            diff: false,
+            normalize: false,
+            notes: true,
+            details: false,
+            color_out: false,
+            color_err: false,
+            escape_out: false,
+            escape_err: false,
+            progress: false,
+            transfer: None,
+            floor: Floor::default(),
+        }
+    }
 }
 
 /// A copy that goes on.

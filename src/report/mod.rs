@@ -105,6 +105,7 @@ pub fn new<'a>(
         program: look.program.clone(),
         names: Arc::clone(&names),
         statuses: look.notes,
+        details: look.details,
         err: Out {
             writer: err,
             color: look.color_err,

@@ -24,6 +24,8 @@ pub(super) struct Notes<E> {
     pub(super) program: String,
     pub(super) names: Arc<[NodeName]>,
     pub(super) statuses: bool,
+    /// Whether what differs from node to node is said, too, so that each has a line of its own.
+    pub(super) details: bool,
     pub(super) err: Out<E>,
 }
 
@@ -97,6 +99,7 @@ impl<E: Write> Notes<E> {
             Outcome::Exited { status: 0 } => None,
             Outcome::Exited { status } => self.statuses.then(|| format!("exited with {status}")),
             Outcome::Killed { signal } => Some(format!("killed by SIG{signal}")),
+            Outcome::Failed(failure) if self.details => Some(failure.to_string()),
             Outcome::Failed(failure) => Some(failure.message.clone()),
         }
     }

@@ -6,28 +6,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::{Form, Look, json, new};
-use crate::event::{ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
+use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::Gather;
 use crate::plan::NodeName;
-use crate::prompt::Floor;
 
 pub(super) fn look(form: Form) -> Look {
-    Look {
-        diff: false,
-        normalize: false,
-        program: "hash".into(),
-        form,
-        labels: true,
-        merge_err: false,
-        notes: true,
-        color_out: false,
-        color_err: false,
-        escape_out: false,
-        escape_err: false,
-        progress: false,
-        floor: Floor::default(),
-        transfer: None,
-    }
+    Look::plain("hash", form)
 }
 
 /// What a run of four nodes says: two alike, one with other bytes and a complaint, one unreachable.
@@ -46,7 +30,9 @@ fn events() -> (Vec<Event>, Summary) {
         Outcome::OK,
         Outcome::OK,
         Outcome::Exited { status: 3 },
-        Outcome::failed(ErrorCode::Refused, "connection refused (lb4:22)"),
+        Outcome::Failed(
+            Failure::new(ErrorCode::Refused, "connection refused").detail("10.0.0.4:22"),
+        ),
     ];
     let events = vec![
         Event::Started { node: NodeId(0) },
@@ -101,7 +87,44 @@ fn gathered_labels_each_line_with_all_who_said_it() {
     );
     assert_eq!(
         err,
-        "lb3: oh\nhash: lb3: exited with 3\nhash: lb4: connection refused (lb4:22)\n"
+        "lb3: oh\nhash: lb3: exited with 3\nhash: lb4: connection refused\n"
+    );
+}
+
+#[test]
+fn equal_failures_are_one_line_and_what_differs_is_told_to_who_asks() {
+    let names: Arc<[NodeName]> = (1..=5).map(|n| format!("n{n}").as_str().into()).collect();
+    let outcome = |n: u32| match n {
+        3 => Outcome::failed(ErrorCode::Resolve, "cannot resolve"),
+        4 => Outcome::OK,
+        _ => Outcome::Failed(
+            Failure::new(ErrorCode::Refused, "connection refused").detail(format!("10.0.0.{n}:22")),
+        ),
+    };
+    let summary = Summary {
+        outcomes: (0..5).map(|n| (NodeId(n), outcome(n))).collect(),
+        ..Summary::default()
+    };
+    let said = |details| {
+        let mut err = Vec::new();
+        let look = Look {
+            details,
+            ..look(Form::Gathered)
+        };
+        let scratch = std::env::temp_dir();
+        let mut reporter = new(&look, names.clone(), std::io::sink(), &mut err, &scratch);
+        reporter.finish(&summary).unwrap();
+        drop(reporter);
+        String::from_utf8(err).unwrap()
+    };
+    assert_eq!(
+        said(false),
+        "hash: n4: cannot resolve\nhash: n[1-3]: connection refused\n"
+    );
+    assert_eq!(
+        said(true),
+        "hash: n4: cannot resolve\nhash: n1: connection refused (10.0.0.0:22)\n\
+         hash: n2: connection refused (10.0.0.1:22)\nhash: n3: connection refused (10.0.0.2:22)\n"
     );
 }
 
@@ -121,7 +144,7 @@ fn gathered_without_labels_or_with_complaints_among_the_rest() {
         out,
         "lb[1-2]: one\nlb[1-2]:\nlb[1-2]: three\nlb3: one\nlb3:\nlb3: oh\nlb3: three\n"
     );
-    assert_eq!(err, "hash: lb4: connection refused (lb4:22)\n");
+    assert_eq!(err, "hash: lb4: connection refused\n");
 }
 
 #[test]
@@ -143,7 +166,7 @@ fn lines_come_as_they_are_said() {
     );
     assert_eq!(
         err,
-        "lb3: oh\nhash: lb3: exited with 3\nhash: lb4: connection refused (lb4:22)\n"
+        "lb3: oh\nhash: lb3: exited with 3\nhash: lb4: connection refused\n"
     );
 }
 

@@ -223,7 +223,8 @@ pub(super) fn outcome(status: ExitStatus) -> Outcome {
 /// A program as a stream: what is written goes to its standard input, what is read is its standard output.
 #[derive(Debug)]
 pub(super) struct Relay {
-    group: Group,
+    /// All of it is killed with this.
+    _group: Group,
     input: Option<ChildStdin>,
     output: ChildStdout,
     errors: Option<ChildStderr>,
@@ -235,26 +236,12 @@ impl Relay {
     pub(super) fn start(command: Command) -> io::Result<Self> {
         let (group, (input, output, errors)) = Group::start(command, true)?;
         Ok(Self {
-            group,
+            _group: group,
             input,
             output,
             errors: Some(errors),
             said: Vec::new(),
         })
-    }
-
-    /// Waits for the end of a program whose output has ended: its status and the last of its standard error.
-    pub(super) async fn finish(mut self) -> (Option<ExitStatus>, Vec<u8>) {
-        self.input = None;
-        let mut data = BytesMut::new();
-        while let Some(errors) = &mut self.errors {
-            data.reserve(SAID);
-            match errors.read_buf(&mut data).await {
-                Ok(count) if count > 0 => keep_tail(&mut self.said, &data.split()),
-                _ => self.errors = None,
-            }
-        }
-        (self.group.wait().await.ok(), std::mem::take(&mut self.said))
     }
 
     /// The last of its standard error, once that has ended.

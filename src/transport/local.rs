@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::input::{self, Input};
@@ -76,18 +76,23 @@ struct LocalSession {
 
 impl Session for LocalSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        self.begin(command.clone(), io.clone())
+    }
+
+    fn begin(&mut self, command: Command, mut io: NodeIo) -> BoxFuture<'static, Outcome> {
+        let (shared, node) = (Arc::clone(&self.shared), self.node.clone());
         Box::pin(async move {
             let template = match LOCAL.parse(&command.line) {
                 Ok(template) => template,
                 Err(error) => return Outcome::failed(ErrorCode::ExecRefused, error.to_string()),
             };
-            let Shared { ranks, all, .. } = &*self.shared;
-            let rank = ranks.get(&self.node).copied().unwrap_or_default();
-            let line = template.command(&self.node, rank, all);
+            let Shared { ranks, all, .. } = &*shared;
+            let rank = ranks.get(&node).copied().unwrap_or_default();
+            let line = template.command(&node, rank, all);
             if template.is_for_all() {
-                self.run_once(line, command.stdin.clone(), io).await
+                shared.run_once(line, command.stdin, &mut io).await
             } else {
-                run(&line, command.stdin.clone(), io).await
+                run(&line, command.stdin, &mut io).await
             }
         })
     }
@@ -122,16 +127,15 @@ impl Session for LocalSession {
     }
 }
 
-impl LocalSession {
+impl Shared {
     /// The first node's worker runs the command, the others wait and tell the same.
     async fn run_once(&self, line: String, stdin: Option<Input>, io: &mut NodeIo) -> Outcome {
-        let shared = Arc::clone(&self.shared);
         let mut recorded = tokio::select! {
             biased;
             () = io.stopped(Stop::Terminate) => {
                 return Outcome::failed(ErrorCode::Stopped, "stopped; nothing was run for this node");
             }
-            recorded = shared.recorded.lock() => recorded,
+            recorded = self.recorded.lock() => recorded,
         };
         if let Some(recording) = recorded.get(&line).map(Arc::clone) {
             drop(recorded);
@@ -140,8 +144,7 @@ impl LocalSession {
             }
             return recording.outcome.clone();
         }
-        let (events, mut inbox) = mpsc::channel(8);
-        let mut own = NodeIo::new(io.node(), events, io.stop.clone());
+        let (mut own, mut inbox) = io.part();
         let mut output = Vec::new();
         let running = async {
             let outcome = run(&line, stdin, &mut own).await;

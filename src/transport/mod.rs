@@ -11,6 +11,7 @@ pub mod launch;
 pub mod local;
 pub mod openssh;
 pub mod pdsh;
+mod pipe;
 mod relay;
 pub mod rsh;
 pub mod shell;
@@ -18,6 +19,7 @@ pub mod sim;
 pub mod slurm;
 pub mod ssh;
 mod stopping;
+pub mod sudo;
 pub mod ways;
 
 use std::fmt::Debug;
@@ -72,6 +74,22 @@ pub trait Session: Send {
     /// its output was handed over. Watches `io.stop` and asks the remote command to end when it rises to
     /// `Terminate`, returning soon after; dropping the future ends our side at once.
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome>;
+
+    /// As [`Session::exec`], but the future is its own: the command goes on beside other work of the session, as a
+    /// stream does.
+    fn begin(&mut self, _command: Command, _io: NodeIo) -> BoxFuture<'static, Outcome> {
+        let text = "what reaches the node carries no streams; use -R native, ssh or exec";
+        Box::pin(async move { Outcome::failed(ErrorCode::ExecRefused, text) })
+    }
+
+    /// Does what comes before the first stream and may take the time of a person, such as the question for a password.
+    /// Afterwards [`Session::open`] is quick.
+    ///
+    /// # Errors
+    /// What keeps streams from being opened at all.
+    fn ready(&mut self) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Opens a stream to a socket as seen from the node.
     ///
@@ -141,12 +159,14 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// A worker's line to the engine: where its output goes and where it hears of stopping.
-#[derive(Debug)]
+/// A worker's line to the engine: where its output goes and where it hears of stopping. Clones are the same line.
+#[derive(Debug, Clone)]
 pub struct NodeIo {
     node: NodeId,
     events: mpsc::Sender<Event>,
     heard: watch::Sender<Instant>,
+    /// Since when the limit of the work counts; `None` while it stands still.
+    counted: watch::Sender<Option<Instant>>,
     /// The level of stopping, which only rises.
     pub stop: watch::Receiver<Stop>,
 }
@@ -156,12 +176,25 @@ impl NodeIo {
     #[must_use]
     pub fn new(node: NodeId, events: mpsc::Sender<Event>, stop: watch::Receiver<Stop>) -> Self {
         let heard = watch::Sender::new(Instant::now());
+        let counted = watch::Sender::new(Some(Instant::now()));
         Self {
             node,
             events,
             heard,
+            counted,
             stop,
         }
+    }
+
+    /// A line for a part of the work, whose output comes to the caller. The limits are those of the whole.
+    #[must_use]
+    pub fn part(&self) -> (Self, mpsc::Receiver<Event>) {
+        let (events, inbox) = mpsc::channel(8);
+        let part = Self {
+            events,
+            ..self.clone()
+        };
+        (part, inbox)
     }
 
     /// The node this line belongs to.
@@ -170,14 +203,26 @@ impl NodeIo {
         self.node
     }
 
-    /// The node was heard of on another line, which is part of this one's work.
-    pub(crate) fn hears(&self, at: Instant) {
-        self.heard.send_replace(at);
-    }
-
     /// When the node was last heard of, for the limit on silence.
     pub(crate) fn heard(&self) -> watch::Receiver<Instant> {
         self.heard.subscribe()
+    }
+
+    /// Since when the limits of the work count; `None` while they stand still.
+    pub(crate) fn counted(&self) -> watch::Receiver<Option<Instant>> {
+        self.counted.subscribe()
+    }
+
+    /// The limits of the work stand still: what is waited for has a limit of its own, or is a person.
+    pub(crate) fn hold(&self) {
+        self.counted.send_replace(None);
+    }
+
+    /// The limits of the work count from now on.
+    pub(crate) fn count(&self) {
+        let now = Instant::now();
+        self.heard.send_replace(now);
+        self.counted.send_replace(Some(now));
     }
 
     /// Hands over output. Waits while the engine is behind, which is what bounds memory.

@@ -4,16 +4,13 @@
 //! is in a process group of its own and cannot ask anything: `BatchMode=yes`, unless the options say otherwise.
 //! Why it failed is told from its words; with `LogLevel ERROR` it keeps some to itself, and 255 is then all there is.
 
-use std::io::Cursor;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt as _;
-
-use super::child::{self, Relay};
+use super::child;
 use super::input;
-use super::relay::{self, CHATTER, Finding, READY, Via};
-use super::ssh::errors::printable;
+use super::pipe::Pipe;
+use super::relay::{self, Via, Wanted};
+use super::ssh::errors::{lower, printable};
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::plan::{Limits, NodeName};
@@ -89,7 +86,7 @@ impl Transport for OpenSsh {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SshSession {
     ssh: OpenSsh,
     node: NodeName,
@@ -143,11 +140,16 @@ impl SshSession {
 
 impl Session for SshSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        self.begin(command.clone(), io.clone())
+    }
+
+    fn begin(&mut self, command: Command, mut io: NodeIo) -> BoxFuture<'static, Outcome> {
+        let session = self.clone();
         Box::pin(async move {
-            let process = self.process(command.pty, &command.line);
-            match child::run(process, command.stdin.clone(), io).await {
-                Ok(ended) => self.outcome(&ended, command.pty),
-                Err(error) => Outcome::Failed(self.cannot_start(&error)),
+            let process = session.process(command.pty, &command.line);
+            match child::run(process, command.stdin, &mut io).await {
+                Ok(ended) => session.outcome(&ended, command.pty),
+                Err(error) => Outcome::Failed(session.cannot_start(&error)),
             }
         })
     }
@@ -157,36 +159,15 @@ impl Session for SshSession {
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
         Box::pin(async move {
-            let only = match &self.ssh.via {
-                Via::Auto | Via::Streamlocal => None,
-                Via::Command(template) => {
-                    let process = self.process(false, &relay::fill_in(template, endpoint));
-                    let relay = Relay::start(process).map_err(|error| self.cannot_start(&error))?;
-                    return Ok(Box::new(relay) as Box<dyn Duplex>);
-                }
-                via @ (Via::Socat | Via::Nc) => Some(via),
+            let (via, user) = (self.ssh.via.clone(), self.ssh.user.clone());
+            let wanted = Wanted {
+                endpoint,
+                via: &via,
+                user: user.as_deref().unwrap_or("the user"),
+                is_become: false,
+                refused: None,
             };
-            let process = self.process(false, &relay::script(endpoint, only));
-            let mut relay = Relay::start(process).map_err(|error| self.cannot_start(&error))?;
-            if let Some(rest) = until_ready(&mut relay).await {
-                let (read, write) = tokio::io::split(relay);
-                let read = Cursor::new(rest).chain(read);
-                return Ok(Box::new(tokio::io::join(read, write)) as Box<dyn Duplex>);
-            }
-            let (status, said) = relay.finish().await;
-            let status = status.and_then(|status| status.code());
-            let finding = status.and_then(|status| Finding::from_status(status.cast_unsigned()));
-            let user = self.ssh.user.as_deref().unwrap_or("the user");
-            Err(finding
-                .map(|finding| finding.failure(endpoint, user, only, false))
-                .or_else(|| explain(&said))
-                .unwrap_or_else(|| {
-                    let text = printable(&said, 160);
-                    Failure::new(
-                        ErrorCode::Socket,
-                        format!("cannot reach {endpoint}, nor look why: {text}"),
-                    )
-                }))
+            relay::open(self, wanted).await
         })
     }
 
@@ -197,31 +178,20 @@ impl Session for SshSession {
         Box::pin(async move {
             let mut ssh = self.ssh.clone();
             ssh.program.push("-s".to_owned());
-            let session = Self {
+            let mut session = Self {
                 ssh,
                 node: self.node.clone(),
                 limits: self.limits,
             };
-            let relay = Relay::start(session.process(false, name));
-            let relay = relay.map_err(|error| self.cannot_start(&error))?;
-            Ok(Box::new(relay) as Box<dyn Duplex>)
+            let about = format!("the subsystem {name}");
+            let pipe = Pipe::start(&mut session, &about, name.to_owned());
+            Ok(Box::new(pipe) as Box<dyn Duplex>)
         })
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async {})
     }
-}
-
-/// Reads up to the helper's word that it is connected; gives back what came behind it, or `None` when it never came.
-async fn until_ready(relay: &mut Relay) -> Option<BytesMut> {
-    let mut said = BytesMut::new();
-    while said.len() < CHATTER && relay.read_buf(&mut said).await.ok()? > 0 {
-        if let Some(at) = said.windows(READY.len()).position(|part| part == READY) {
-            return Some(said.split_off(at + READY.len()));
-        }
-    }
-    None
 }
 
 /// What `ssh` says when it fails, in part, and what that means. The first row that is found in a line wins.
@@ -284,11 +254,39 @@ fn explain(said: &[u8]) -> Option<Failure> {
     let text = printable(line.as_bytes(), 200);
     let text = text.strip_prefix("ssh: ").unwrap_or(&text);
     Some(if code == ErrorCode::Lost {
-        let text = format!("connection lost ({text}); the command may still be running");
-        Failure::new(code, text)
+        Failure::new(code, "connection lost; the command may still be running").detail(text)
     } else {
-        Failure::new(code, text)
+        let (message, place) = without_place(text);
+        let failure = Failure::new(code, message);
+        match place {
+            Some(place) => failure.detail(place),
+            None => failure,
+        }
     })
+}
+
+/// Parts what `ssh` says into what is the same for all nodes and the host that it names.
+fn without_place(text: &str) -> (String, Option<&str>) {
+    let named = |start: &str| text.strip_prefix(start)?.split_once(": ");
+    if let Some((host, why)) = named("Could not resolve hostname ") {
+        (format!("cannot resolve: {}", lower(why)), Some(host))
+    } else if let Some((place, why)) =
+        named("connect to host ").or_else(|| named("Unable to negotiate with "))
+    {
+        (lower(why), Some(place))
+    } else if let Some((start, place)) = ["Connection closed by ", "Connection reset by "]
+        .into_iter()
+        .find_map(|start| Some((start, text.strip_prefix(start)?)))
+    {
+        (lower(start.trim_end_matches(" by ")), Some(place))
+    } else if let Some((place, why)) = text
+        .split_once(": ")
+        .filter(|(place, _)| place.contains('@'))
+    {
+        (lower(why), Some(place))
+    } else {
+        (text.to_owned(), None)
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! rsh, one process for each command (`-R rsh`). It tells no exit status, so the command says its own in a last line,
 //! which is taken out again.
 
-use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
-
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport, child, input};
 use crate::event::{ErrorCode, Event, Failure, Outcome, Stream};
 use crate::plan::{Limits, NodeName};
+use bytes::{Bytes, BytesMut};
 
 /// What stands in front of the exit status.
 const MARK: &[u8] = b"XXRETCODE: ";
@@ -76,8 +74,7 @@ impl Session for RshSession {
             let program = words.next().unwrap_or_default();
             let mut process = tokio::process::Command::new(&program);
             process.args(words);
-            let (events, mut inbox) = mpsc::channel(8);
-            let mut own = NodeIo::new(io.node(), events, io.stop.clone());
+            let (mut own, mut inbox) = io.part();
             let stdin = command.stdin.clone();
             let running = async {
                 let ended = child::run(process, stdin, &mut own).await;

@@ -6,7 +6,6 @@ pub mod haproxy;
 pub mod ping;
 pub mod run;
 pub mod script;
-pub mod sudo;
 pub mod template;
 
 use std::borrow::Cow;

@@ -12,10 +12,13 @@ impl Work for Ping {
     fn serve<'a>(
         &'a self,
         _node: NodeId,
-        _session: &'a mut dyn Session,
+        session: &'a mut dyn Session,
         io: &'a mut NodeIo,
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async {
+            if let Err(failure) = session.ready().await {
+                return Outcome::Failed(failure);
+            }
             io.output(Stream::Out, (&b"ok\n"[..]).into()).await;
             Outcome::OK
         })

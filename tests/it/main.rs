@@ -9,6 +9,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod as_user;
 mod clubak;
 mod clubak_oracle;
 mod clush;

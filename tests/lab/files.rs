@@ -81,13 +81,18 @@ impl Plan {
             make_key(&dir.join("host_key"));
             let public = fs::read_to_string(dir.join("host_key.pub")).expect("host key");
             known_hosts += &format!("[{}]:{} {public}", self.ip(node), self.ports);
+            // Without either, the account of the login has no shell.
+            let has_shell = builder.haproxy || builder.sudo.contains_key(node);
+            if has_shell && builder.unprivileged.contains(node) {
+                fs::write(dir.join("passwd"), passwd_with_shell()).expect("passwd");
+            }
+            if let Some(sudoers) = builder.sudo.get(node) {
+                write_sudo(&dir, sudoers);
+            }
             self.write_sshd(builder, programs, node);
             starts.insert(format!("{node}/sshd"), self.sshd(programs, node));
             for (instance, template) in haproxies(builder) {
                 let closed = builder.unprivileged.contains(node);
-                if closed {
-                    fs::write(dir.join("passwd"), passwd_with_shell()).expect("passwd");
-                }
                 let template = template.replace("{{MODE}}", if closed { "600" } else { "660" });
                 let text = self.haproxy(node, instance, &template, &mut origins);
                 let file = dir.join(format!("{instance}.cfg"));
@@ -227,7 +232,7 @@ impl Plan {
 
     /// The command line that runs a program with the node's host name and its folder as `/run/haproxy`.
     fn on_node(&self, programs: &Programs, node: &str, argv: &[String]) -> Vec<String> {
-        const SCRIPT: &str = "hostname \"$1\" && { ! test -e \"$2/passwd\" || mount --bind \"$2/passwd\" /etc/passwd; } && mount -t tmpfs -o mode=755 none /run && \
+        const SCRIPT: &str = "hostname \"$1\" && for f in passwd shadow sudoers; do ! test -e \"$2/$f\" || mount --bind \"$2/$f\" /etc/$f; done && mount -t tmpfs -o mode=755 none /run && \
             mkdir /run/haproxy /run/sshd && mount --bind \"$2\" /run/haproxy && shift 2 && exec \"$@\"";
         let mut all = programs.unshare.clone();
         all.extend([SCRIPT, "sh", node].map(str::to_owned));
@@ -279,6 +284,25 @@ fn passwd_with_shell() -> String {
             None => format!("{line}\n"),
         })
         .collect()
+}
+
+/// What sudo reads, with a password for the unprivileged login.
+fn write_sudo(dir: &Path, sudoers: &str) {
+    let hash = Command::new("perl")
+        .args(["-e", "print crypt('sesame', '$6$salt$')"])
+        .output()
+        .expect("perl");
+    let hash = String::from_utf8(hash.stdout).expect("a hash");
+    let shadow = fs::read_to_string("/etc/shadow").expect("/etc/shadow");
+    let others = shadow.lines().filter(|line| !line.starts_with("nobody:"));
+    let others: String = others.map(|line| format!("{line}\n")).collect();
+    let shadow = format!("{others}nobody:{hash}:20000:0:99999:7:::\n");
+    fs::write(dir.join("shadow"), shadow).expect("shadow");
+    fs::set_permissions(dir.join("shadow"), PermissionsExt::from_mode(0o600)).expect("chmod");
+    // The lab's host names resolve nowhere, and nothing of it belongs into this machine's log.
+    let text = format!("Defaults !syslog, !fqdn\nroot ALL=(ALL) ALL\n{sudoers}\n");
+    fs::write(dir.join("sudoers"), text).expect("sudoers");
+    fs::set_permissions(dir.join("sudoers"), PermissionsExt::from_mode(0o440)).expect("chmod");
 }
 
 fn user_name() -> String {

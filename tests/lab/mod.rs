@@ -62,6 +62,7 @@ pub(crate) struct Builder {
     instances: bool,
     sshd_lines: BTreeMap<String, Vec<String>>,
     unprivileged: Vec<String>,
+    sudo: BTreeMap<String, String>,
 }
 
 impl Builder {
@@ -95,12 +96,26 @@ impl Builder {
         self
     }
 
+    /// What sudo on that node lets a login do, in lines of sudoers; the password of the unprivileged login is `sesame`.
+    pub(crate) fn sudo(mut self, node: &str, sudoers: &str) -> Self {
+        self.sudo.insert(node.to_owned(), sudoers.to_owned());
+        self
+    }
+
     /// Starts the lab and waits until all of it answers and each server had its first check.
     /// `None`, with a word on stderr, when something is missing here; a panic instead with `HASH_LAB=require`.
     pub(crate) fn start(self) -> Option<Lab> {
         if !self.unprivileged.is_empty() && !rustix::process::geteuid().is_root() {
             skip("only root can let another user log in");
             return None;
+        }
+        if !self.sudo.is_empty() {
+            for program in ["sudo", "perl"] {
+                if find_program(program, "").is_none() {
+                    skip(&format!("{program} is not installed"));
+                    return None;
+                }
+            }
         }
         match programs(self.haproxy) {
             Ok(programs) => Some(Lab::start(self, programs)),
@@ -220,6 +235,7 @@ impl Lab {
             instances: false,
             sshd_lines: BTreeMap::new(),
             unprivileged: Vec::new(),
+            sudo: BTreeMap::new(),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::Look;
+use crate::transport::sudo::Sudo;
 use crate::transport::ways::{Reached, Way};
 
 /// What was asked for, and where.
@@ -57,6 +58,8 @@ pub struct Job<'a> {
     pub look: Look,
     /// The nodes themselves, with `--lab`; they serve for as long as this is kept.
     lab: Option<Lab>,
+    /// Whom to be there instead of the user of the login.
+    sudo: Option<Arc<Sudo>>,
 }
 
 impl<'a> Job<'a> {
@@ -82,6 +85,8 @@ impl<'a> Job<'a> {
         };
         let reached = reach::reach(way, asked, fleet, console)?;
         let reached = gateways::around(reached, way, asked, lab.as_ref(), console)?;
+        let sudo = reach::sudo(asked, console)?;
+        let reached = reach::as_user(reached, sudo.as_ref(), &plan.nodes)?;
         Ok(Self {
             asked,
             console,
@@ -91,6 +96,7 @@ impl<'a> Job<'a> {
             reached,
             look,
             lab,
+            sudo,
         })
     }
 
@@ -107,6 +113,7 @@ impl<'a> Job<'a> {
                 lab: self.lab.as_ref(),
             };
             let reached = reach::reach(self.way, self.asked, fleet, self.console)?;
+            let reached = reach::as_user(reached, self.sudo.as_ref(), &names)?;
             self.reached.transport = reached.transport;
         }
         self.plan = Plan::all(names, self.plan.fanout, self.plan.limits);

@@ -11,6 +11,7 @@ use crate::plan::NodeName;
 use crate::terminal::ask::Person;
 use crate::transport::ssh::Via;
 use crate::transport::ssh::user_config::ConfigFile;
+use crate::transport::sudo::{AsUser, Sudo};
 use crate::transport::ways::{self, Given, Reached, Way};
 
 /// The nodes that a way is made for.
@@ -86,6 +87,61 @@ fn via(asked: Asked<'_>) -> Result<Via, CliError> {
     let configured = asked.site.values()?.haproxy.via.as_deref();
     let text = asked.options.reach.via.as_deref().or(configured);
     text.unwrap_or("auto").parse().map_err(CliError::usage)
+}
+
+/// Whom `--become` names, if anybody, and how to be that on the nodes.
+///
+/// # Errors
+/// A user or a way to sockets that cannot be.
+pub fn sudo(asked: Asked<'_>, console: &Console) -> Result<Option<Arc<Sudo>>, CliError> {
+    let Some(user) = asked.options.reach.as_user.clone() else {
+        return Ok(None);
+    };
+    if user.is_empty() {
+        return Err(CliError::usage("--become= names no user"));
+    }
+    let via = via(asked)?;
+    if via == Via::Streamlocal {
+        let text = "--via streamlocal does not go with --become: the SSH server opens the socket as the user of the login";
+        return Err(CliError::usage(text));
+    }
+    let prompter = Arc::new(person(asked.called, console)?);
+    Ok(Some(Arc::new(Sudo::new(user, via, nonce()?, prompter))))
+}
+
+/// The way with another user at its end.
+///
+/// # Errors
+/// A way that leaves no place for sudo.
+pub fn as_user(
+    reached: Reached,
+    sudo: Option<&Arc<Sudo>>,
+    nodes: &[NodeName],
+) -> Result<Reached, CliError> {
+    let Some(sudo) = sudo else {
+        return Ok(reached);
+    };
+    if let Some(launcher) = &reached.launcher
+        && nodes.iter().any(|node| launcher.takes(node))
+    {
+        return Err(CliError::usage(
+            "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
+        ));
+    }
+    Ok(Reached {
+        transport: Box::new(AsUser::new(reached.transport, Arc::clone(sudo))),
+        ..reached
+    })
+}
+
+/// A word that cannot be guessed.
+fn nonce() -> Result<String, CliError> {
+    let mut bytes = [0; 16];
+    let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match read {
+        Ok(count) if count == bytes.len() => Ok(data_encoding::HEXLOWER.encode(&bytes)),
+        _ => Err(CliError::system("the system gives no random numbers")),
+    }
 }
 
 /// An option of the command line that means nothing to the way.

@@ -62,6 +62,7 @@ pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
         diff: show.diff,
         normalize: show.normalize,
         notes: !show.quiet,
+        details: show.verbose > 0,
         color_out: colored(color, environment, out),
         color_err: colored(color, environment, err),
         escape_out: out,

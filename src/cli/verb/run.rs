@@ -1,7 +1,5 @@
 //! `run`, and `-- COMMAND`: a command on the nodes.
 
-use std::sync::Arc;
-
 use clap::Args;
 use indexmap::IndexMap;
 
@@ -9,7 +7,8 @@ use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::input::read;
 use crate::cli::order::{CommandLine, Order};
-use crate::cli::resolve::{Asked, Job, reach};
+use crate::cli::quote::quote;
+use crate::cli::resolve::{Asked, Job};
 use crate::cli::rollout::Rollout;
 use crate::cli::task::{Effect, Request, Task};
 use crate::event::NodeId;
@@ -37,6 +36,7 @@ impl VerbArgs for RunArgs {
         Ok(Request::Nodes(Box::new(Run {
             args: self,
             line: None,
+            before: String::new(),
         })))
     }
 }
@@ -46,6 +46,8 @@ struct Run {
     args: RunArgs,
     /// What is run, once its options were checked and its script read.
     line: Option<CommandLine>,
+    /// What stands in front of it when another user runs it.
+    before: String,
 }
 
 impl Run {
@@ -57,10 +59,8 @@ impl Run {
 
 impl Task for Run {
     fn what(&self) -> String {
-        self.line
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default()
+        let line = self.line.as_ref().map(ToString::to_string);
+        format!("{}{}", self.before, line.unwrap_or_default())
     }
 
     fn effect(&self) -> Effect {
@@ -80,6 +80,8 @@ impl Task for Run {
             .order
             .line(&self.args.command, asked.options.care.stdin)?;
         self.line = Some(line);
+        let user = asked.options.reach.as_user.as_deref();
+        self.before = user.map_or_else(String::new, |user| format!("sudo -u {} ", quote(user)));
         Ok(())
     }
 
@@ -88,7 +90,7 @@ impl Task for Run {
         let names: Vec<NodeName> = nodes.iter().map(NodeName::from).collect();
         let mut commands: IndexMap<String, NodeSet> = IndexMap::new();
         for (node, name) in (0..).map(NodeId).zip(&names) {
-            let command = line.on(&names, node)?;
+            let command = format!("{}{}", self.before, line.on(&names, node)?);
             commands.entry(command).or_default().insert(name);
         }
         Ok(commands
@@ -100,13 +102,6 @@ impl Task for Run {
     fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
         let what = self.what();
         let line = self.line.ok_or_else(|| CliError::usage("no command"))?;
-        if let (true, Some(launcher)) = (line.is_as_other(), &job.reached.launcher)
-            && job.plan.nodes.iter().any(|node| launcher.takes(node))
-        {
-            return Err(CliError::usage(
-                "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
-            ));
-        }
         let stdin = if job.asked.options.care.stdin {
             Some(read("-".as_ref())?.into())
         } else {
@@ -114,8 +109,7 @@ impl Task for Run {
         };
         let rollout = &self.args.rollout;
         job.plan.tolerance = rollout.tolerance(job.plan.nodes.len());
-        let person = Arc::new(reach::person(job.asked.called, job.console)?);
-        let work = line.work(&job.plan.nodes, stdin, person)?;
+        let work = line.work(&job.plan.nodes, stdin)?;
         job.roll_out(&*work, rollout, &what)
     }
 }

@@ -76,7 +76,7 @@ impl Steps<'_> {
     /// What became of a node, by what was read last.
     fn judge(&self, change: &Change, node: NodeId) -> Outcome {
         let mut outcome = change.outcome(node);
-        if let Outcome::Failed(Failure { code, message }) = &mut outcome
+        if let Outcome::Failed(Failure { code, message, .. }) = &mut outcome
             && *code == ErrorCode::Stopped
             && matches!(self.ending, Some(Ending::Deadline))
         {

@@ -18,7 +18,7 @@ use super::Reporter;
 use super::answers;
 use super::classic::Classic;
 use super::spill::TempFile;
-use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream, Summary};
+use crate::event::{ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::lines::{Line, LineEnd, Streams};
 use crate::nodeset::NodeSet;
@@ -232,14 +232,18 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
 
     /// Says why nothing, or not all, was done on a node.
     fn explain(&mut self, node: NodeId, outcome: &Outcome) -> io::Result<()> {
-        let Outcome::Failed(Failure { code, message }) = outcome else {
+        let Outcome::Failed(failure) = outcome else {
             return Ok(());
         };
         let told = self.look.reasons == Reasons::Theirs && self.complained.contains(&node);
-        if told || *code == ErrorCode::TimeoutCommand {
+        if told || failure.code == ErrorCode::TimeoutCommand {
             return Ok(());
         }
-        self.take(node, Stream::Err, Some(format!("{message}\n").as_bytes()))
+        let text = match self.look.echo {
+            true => format!("{failure}\n"),
+            false => format!("{}\n", failure.message),
+        };
+        self.take(node, Stream::Err, Some(text.as_bytes()))
     }
 
     fn finished(&mut self, node: NodeId, outcome: &Outcome) -> io::Result<()> {

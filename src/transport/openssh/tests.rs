@@ -105,11 +105,8 @@ async fn failures_of_ssh_are_told_from_those_of_the_command() {
             panic!("{said}: {outcome:?}");
         };
         assert_eq!(failure.code, code, "{said}");
-        let words = failure.message;
-        assert!(
-            said.contains(words.as_str()) || words.starts_with("connection lost ("),
-            "{words}"
-        );
+        // Nothing of it names the node, or equal failures of many nodes would be as many lines.
+        assert!(!failure.message.contains("n1"), "{failure}");
     }
     let own = end("echo my own words >&2; exit 255").await;
     assert_eq!(own, Outcome::Exited { status: 255 });

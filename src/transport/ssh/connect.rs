@@ -46,11 +46,14 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// Says goodbye and waits a moment until it is out.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(self: Arc<Self>) {
         let bye = async {
             let sent = self.handle.disconnect(Disconnect::ByApplication, "", "");
-            if sent.await.is_ok() {
-                let _ = self.handle.await;
+            // Whatever else holds the connection ends it by letting go.
+            if sent.await.is_ok()
+                && let Some(connection) = Arc::into_inner(self)
+            {
+                let _ = connection.handle.await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), bye).await;

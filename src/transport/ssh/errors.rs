@@ -48,27 +48,15 @@ impl From<Failure> for Attempt {
 
 /// The socket could not be connected.
 pub(super) fn tcp(error: &io::Error, host: &str, port: u16) -> Failure {
-    let place = place(host, port);
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            Failure::new(ErrorCode::Refused, format!("connection refused ({place})"))
-        }
-        io::ErrorKind::HostUnreachable => {
-            Failure::new(ErrorCode::Connect, format!("no route to host ({place})"))
-        }
-        io::ErrorKind::NetworkUnreachable => Failure::new(
-            ErrorCode::Connect,
-            format!("network is unreachable ({place})"),
-        ),
-        io::ErrorKind::TimedOut => Failure::new(
-            ErrorCode::Connect,
-            format!("connection timed out ({place})"),
-        ),
-        _ => Failure::new(
-            ErrorCode::Connect,
-            format!("cannot connect to {place}: {}", reason(error)),
-        ),
-    }
+    let connect = |text: &str| Failure::new(ErrorCode::Connect, text);
+    let failure = match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::new(ErrorCode::Refused, "connection refused"),
+        io::ErrorKind::HostUnreachable => connect("no route to host"),
+        io::ErrorKind::NetworkUnreachable => connect("network is unreachable"),
+        io::ErrorKind::TimedOut => connect("connection timed out"),
+        _ => connect(&format!("cannot connect: {}", reason(error))),
+    };
+    failure.detail(place(host, port))
 }
 
 /// The name has no address.
@@ -76,19 +64,13 @@ pub(super) fn resolve(name: &str, error: Option<&io::Error>) -> Failure {
     let why = error.map_or_else(|| "no address of the wanted family".to_owned(), reason);
     // The resolver's texts start with their own prefix, which says nothing to the reader.
     let why = why.trim_start_matches("failed to lookup address information: ");
-    Failure::new(ErrorCode::Resolve, format!("cannot resolve {name}: {why}"))
+    Failure::new(ErrorCode::Resolve, format!("cannot resolve: {why}")).detail(name)
 }
 
 /// The connect limit passed while the socket was being connected.
 pub(super) fn connect_timeout(host: &str, port: u16, after: Duration) -> Failure {
-    Failure::new(
-        ErrorCode::TimeoutConnect,
-        format!(
-            "connect timed out after {} ({})",
-            seconds(after),
-            place(host, port)
-        ),
-    )
+    let text = format!("connect timed out after {}", seconds(after));
+    Failure::new(ErrorCode::TimeoutConnect, text).detail(place(host, port))
 }
 
 /// The connect limit passed after the socket was connected.
@@ -247,7 +229,7 @@ pub(super) fn error_text(error: &russh::Error) -> String {
         russh::Error::Kex | russh::Error::KexInit => "key exchange failed",
         russh::Error::WrongServerSig => "wrong signature of the server's host key",
         russh::Error::StrictKeyExchangeViolation { .. } => "strict key exchange violated",
-        other => return lower(printable(other.to_string().as_bytes(), 120)),
+        other => return lower(&printable(other.to_string().as_bytes(), 120)),
     };
     text.to_owned()
 }
@@ -256,19 +238,19 @@ pub(super) fn error_text(error: &russh::Error) -> String {
 pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     lower(match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+        Some(end) => &text[..end],
+        None => &text,
     })
 }
 
-fn lower(text: String) -> String {
+pub(in crate::transport) fn lower(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         // Not an abbreviation such as `EOF`.
         Some(first) if !chars.clone().next().is_some_and(char::is_uppercase) => {
             first.to_lowercase().chain(chars).collect()
         }
-        _ => text,
+        _ => text.to_owned(),
     }
 }
 
@@ -359,7 +341,7 @@ mod tests {
         assert_eq!(reason(&refused), "connection refused");
         assert_eq!(
             tcp(&refused, "::1", 22),
-            Failure::new(ErrorCode::Refused, "connection refused ([::1]:22)")
+            Failure::new(ErrorCode::Refused, "connection refused").detail("[::1]:22")
         );
     }
 }

@@ -74,10 +74,10 @@ impl Shared {
                     Ok(hop)
                 }
                 Err(failure) => {
-                    let failure = Failure::new(
-                        failure.code,
-                        format!("jump host {}: {}", hop_names(way), failure.message),
-                    );
+                    let failure = Failure {
+                        message: format!("jump host {}: {}", hop_names(way), failure.message),
+                        ..failure
+                    };
                     *slot = Slot::Down(failure.clone(), Instant::now());
                     Err(failure)
                 }
@@ -154,14 +154,14 @@ fn refused(error: &russh::Error, hop: &Connection, place: &str) -> Failure {
         return Failure::new(ErrorCode::Connect, format!("jump host {hop_name}: {lost}"));
     };
     let text = match why {
-        Why::ConnectFailed => format!("jump host {hop_name} cannot connect to {place}"),
+        Why::ConnectFailed => format!("jump host {hop_name} cannot connect"),
         Why::AdministrativelyProhibited => {
-            format!("jump host {hop_name} does not forward to {place} (AllowTcpForwarding)")
+            format!("jump host {hop_name} does not forward (AllowTcpForwarding)")
         }
         Why::UnknownChannelType | Why::ResourceShortage | Why::Other { .. } => format!(
-            "jump host {hop_name} does not forward to {place} ({})",
+            "jump host {hop_name} does not forward ({})",
             errors::refusal(why)
         ),
     };
-    Failure::new(ErrorCode::Connect, text)
+    Failure::new(ErrorCode::Connect, text).detail(place)
 }

@@ -120,7 +120,7 @@ impl Transport for Native {
             let connection = connect::connect(shared, Arc::new(target), limits).await?;
             let session: Box<dyn Session> = Box::new(NodeSession {
                 shared: Arc::clone(shared),
-                connection,
+                connection: Arc::new(connection),
             });
             Ok(session)
         })

@@ -4,20 +4,17 @@
 //! socket and becomes the helper if there is nothing wrong with it.
 
 use std::collections::HashSet;
-use std::io::Cursor;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::BytesMut;
-use russh::{ChannelMsg, ChannelOpenFailure};
-use tokio::io::AsyncReadExt;
+use russh::ChannelOpenFailure;
 
-use super::Shared;
 use super::connect::Connection;
-use super::errors::{self, printable};
+use super::errors;
+use super::session::NodeSession;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::NodeName;
-use crate::transport::relay::{self, CHATTER, Finding, READY, Via};
-use crate::transport::{Command, Duplex, Endpoint};
+use crate::transport::relay::{self, Via, Wanted};
+use crate::transport::{Duplex, Endpoint};
 
 /// The hosts whose SSH server does not forward to sockets, so that they are asked once.
 #[derive(Debug, Default)]
@@ -37,25 +34,35 @@ impl Unforwarded {
 
 /// Opens a stream to a socket as the node sees it.
 pub(super) async fn open(
-    shared: &Shared,
-    connection: &Connection,
+    session: &mut NodeSession,
     endpoint: &Endpoint,
 ) -> Result<Box<dyn Duplex>, Failure> {
+    let shared = Arc::clone(&session.shared);
+    let connection = Arc::clone(&session.connection);
     let node = &connection.target.node;
-    match &shared.settings.via {
+    let via = &shared.settings.via;
+    let mut wanted = Wanted {
+        endpoint,
+        via,
+        user: &connection.target.settings.user,
+        is_become: false,
+        refused: None,
+    };
+    match via {
         Via::Auto if !shared.unforwarded.has(node) => {
-            match forwarded(connection, endpoint).await? {
+            match forwarded(&connection, endpoint).await? {
                 Ok(stream) => Ok(stream),
                 Err(why) => {
-                    let stream = helped(connection, endpoint, None, Some(&why)).await?;
+                    let why = errors::refusal(&why);
+                    wanted.refused = Some(&why);
+                    let stream = relay::open(session, wanted).await?;
                     // It was not the socket's fault then.
                     shared.unforwarded.add(node);
                     Ok(stream)
                 }
             }
         }
-        Via::Auto => helped(connection, endpoint, None, None).await,
-        Via::Streamlocal => match forwarded(connection, endpoint).await? {
+        Via::Streamlocal => match forwarded(&connection, endpoint).await? {
             Ok(stream) => Ok(stream),
             Err(why) => Err(Failure::new(
                 ErrorCode::Socket,
@@ -65,15 +72,7 @@ pub(super) async fn open(
                 ),
             )),
         },
-        via @ (Via::Socat | Via::Nc) => helped(connection, endpoint, Some(via), None).await,
-        Via::Command(template) => {
-            let command = Command {
-                line: relay::fill_in(template, endpoint),
-                ..Command::default()
-            };
-            let channel = connection.start(&command).await?;
-            Ok(Box::new(channel.into_stream()))
-        }
+        Via::Auto | Via::Socat | Via::Nc | Via::Command(_) => relay::open(session, wanted).await,
     }
 }
 
@@ -96,73 +95,4 @@ async fn forwarded(
         Err(russh::Error::ChannelOpenFailure(why)) => Ok(Err(why)),
         Err(_) => Err(errors::lost(&connection.link)),
     }
-}
-
-/// A helper forwards, or its diagnosis says what is wrong with the socket.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "most messages mean nothing here"
-)]
-async fn helped(
-    connection: &Connection,
-    endpoint: &Endpoint,
-    only: Option<&Via>,
-    refused: Option<&ChannelOpenFailure>,
-) -> Result<Box<dyn Duplex>, Failure> {
-    let command = Command {
-        line: relay::script(endpoint, only),
-        ..Command::default()
-    };
-    let mut channel = connection.start(&command).await?;
-    let mut said = BytesMut::new();
-    let mut complaint = Vec::new();
-    let mut status = None;
-    while let Some(message) = channel.wait().await {
-        match message {
-            ChannelMsg::Data { data } => {
-                said.extend_from_slice(&data);
-                if let Some(at) = said.windows(READY.len()).position(|part| part == READY) {
-                    let rest = said.split_off(at + READY.len());
-                    let (read, write) = tokio::io::split(channel.into_stream());
-                    let read = Cursor::new(rest).chain(read);
-                    return Ok(Box::new(tokio::io::join(read, write)));
-                }
-                if said.len() > CHATTER {
-                    break;
-                }
-            }
-            ChannelMsg::ExtendedData { data, .. } if complaint.len() < CHATTER => {
-                complaint.extend_from_slice(&data);
-            }
-            ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
-            ChannelMsg::Failure => {
-                return Err(Failure::new(
-                    ErrorCode::ExecRefused,
-                    format!("server neither forwards to {endpoint} nor runs commands"),
-                ));
-            }
-            ChannelMsg::Close => break,
-            _ => {}
-        }
-    }
-    let _ = channel.close().await;
-    if connection.handle.is_closed() {
-        return Err(errors::lost(&connection.link));
-    }
-    let user = &connection.target.settings.user;
-    Err(match status.and_then(Finding::from_status) {
-        Some(finding) => finding.failure(endpoint, user, only, refused.is_some()),
-        // No shell, or one that runs nothing, such as nologin.
-        None => {
-            said.extend_from_slice(b" ");
-            said.extend_from_slice(&complaint);
-            let said = printable(&said, 160);
-            let refused = refused.map(errors::refusal);
-            let refused = refused.unwrap_or_else(|| "not asked to forward".into());
-            Failure::new(
-                ErrorCode::Socket,
-                format!("cannot reach {endpoint} ({refused}), nor look why: {said}"),
-            )
-        }
-    })
 }

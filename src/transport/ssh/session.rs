@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
 use tokio::time::timeout;
@@ -26,14 +27,19 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct NodeSession {
     pub(super) shared: Arc<Shared>,
-    pub(super) connection: Connection,
+    pub(super) connection: Arc<Connection>,
 }
 
 impl Session for NodeSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        self.begin(command.clone(), io.clone())
+    }
+
+    fn begin(&mut self, command: Command, mut io: NodeIo) -> BoxFuture<'static, Outcome> {
+        let connection = Arc::clone(&self.connection);
         Box::pin(async move {
-            match self.connection.start(command).await {
-                Ok(channel) => self.connection.serve(channel, command, io).await,
+            match connection.start(&command).await {
+                Ok(channel) => connection.serve(channel, &command, &mut io).await,
                 Err(failure) => Outcome::Failed(failure),
             }
         })
@@ -43,7 +49,7 @@ impl Session for NodeSession {
         &'a mut self,
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
-        Box::pin(open::open(&self.shared, &self.connection, endpoint))
+        Box::pin(open::open(self, endpoint))
     }
 
     fn answers(&mut self, idle: Duration) -> BoxFuture<'_, bool> {
@@ -82,7 +88,8 @@ impl Session for NodeSession {
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(self.connection.close())
+        let connection = self.connection;
+        Box::pin(async move { connection.close().await })
     }
 }
 
@@ -114,8 +121,9 @@ impl Connection {
 
     async fn serve(&self, channel: Channel<Msg>, command: &Command, io: &mut NodeIo) -> Outcome {
         let (mut output, sender) = channel.split();
+        let sender = Closing(sender);
         let stdin = command.stdin.as_ref().map(Input::reader);
-        let mut feeding = std::pin::pin!(feed(&sender, stdin));
+        let mut feeding = std::pin::pin!(feed(&sender.0, stdin));
         let mut fed = false;
         let mut ended = None;
         let mut stopping = Stopping::default();
@@ -128,19 +136,19 @@ impl Connection {
                         Step::Interrupt => Sig::INT,
                         Step::Terminate => Sig::TERM,
                         Step::GiveUp => {
-                            let _ = sender.close().await;
+                            let _ = sender.0.close().await;
                             return ended.unwrap_or_else(|| stopped(command));
                         }
                     };
                     // What sshd refuses (signals to root's sessions) it refuses in silence.
-                    let _ = sender.signal(signal).await;
+                    let _ = sender.0.signal(signal).await;
                     continue;
                 }
                 message = output.wait() => message,
                 done = &mut feeding, if !fed => {
                     fed = true;
                     if let Err(error) = done {
-                        let _ = sender.close().await;
+                        let _ = sender.0.close().await;
                         return input::unreadable(&error);
                     }
                     continue;
@@ -163,7 +171,7 @@ impl Connection {
                 }
                 // The only request with an answer is the one to run the command.
                 Some(ChannelMsg::Failure) => {
-                    let _ = sender.close().await;
+                    let _ = sender.0.close().await;
                     return Outcome::failed(
                         ErrorCode::ExecRefused,
                         "server refuses to run commands",
@@ -182,6 +190,16 @@ impl Connection {
                 Some(_) => {}
             }
         }
+    }
+}
+
+/// A channel that is closed when nobody waits for it any more: dropping it alone says nothing to the server.
+struct Closing(ChannelWriteHalf<Msg>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        // Where the connection is too busy even to be told, it is of no more use either.
+        let _ = self.0.close().now_or_never();
     }
 }
 

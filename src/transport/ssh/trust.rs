@@ -24,14 +24,11 @@ impl Shared {
             return Ok(());
         }
         let verdict = target.host_keys.judge(shown, SystemTime::now());
-        let refuse = |why: &str| {
-            let text = target.host_keys.explain(&verdict, shown);
-            Failure::new(ErrorCode::HostKey, text + why)
-        };
+        let refuse = || target.host_keys.explain(&verdict, shown);
         let key = shown.public_key();
         match verdict.decide(policy.policy) {
             Decision::Accept => return Ok(()),
-            Decision::Refuse => return Err(refuse("")),
+            Decision::Refuse => return Err(refuse()),
             Decision::Record => {}
             Decision::RecordAndWarn => {
                 if target.settings.warnings {
@@ -42,7 +39,7 @@ impl Shared {
             }
             Decision::Ask => {
                 if target.settings.auth.batch || !self.asked(target, &key).await {
-                    return Err(refuse(""));
+                    return Err(refuse());
                 }
             }
         }

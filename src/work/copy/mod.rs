@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::sync::mpsc;
 
 use super::Work;
 use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream, size};
@@ -174,8 +173,7 @@ impl Heard {
 
 /// Runs a command and keeps what it says, as only its end tells what that is worth.
 async fn hear(session: &mut dyn Session, command: &Command, io: &mut NodeIo) -> (Outcome, Heard) {
-    let (events, mut inbox) = mpsc::channel(8);
-    let mut own = NodeIo::new(io.node(), events, io.stop.clone());
+    let (mut own, mut inbox) = io.part();
     let running = async {
         let outcome = session.exec(command, &mut own).await;
         drop(own);

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::sync::mpsc;
 
 use super::Work;
 use super::copy::{Keep, quote};
@@ -148,15 +147,12 @@ impl Download {
             ),
             ..Command::default()
         };
-        let (events, mut inbox) = mpsc::channel(8);
-        let mut own = NodeIo::new(node, events, io.stop.clone());
-        let mut heard = own.heard();
+        let (mut own, mut inbox) = io.part();
         let running = async {
             let outcome = session.exec(&command, &mut own).await;
             drop(own);
             outcome
         };
-        let told = &*io;
         let landing = async {
             let mut landing = Some(landing);
             let mut said = BytesMut::new();
@@ -168,7 +164,6 @@ impl Download {
                         data,
                         ..
                     } => {
-                        told.hears(*heard.borrow_and_update());
                         self.received.add(data.len());
                         // Once it cannot be written the rest has nowhere to go.
                         let Some(mut taking) = landing.take() else {

@@ -68,6 +68,8 @@ impl Asker {
         endpoint: &Endpoint,
         command: &Command,
     ) -> Result<Bytes, Failure> {
+        // Asking for a password is no part of the question.
+        session.ready().await?;
         let mut turn = None;
         loop {
             // Waiting for a turn is no fault of the node's, so each time has the whole limit.
@@ -88,11 +90,12 @@ impl Asker {
         command: &Command,
         turn: Option<SemaphorePermit<'_>>,
     ) -> Result<Asked, Failure> {
-        let broken = |error: std::io::Error| {
-            Failure::new(
+        let broken = |error: std::io::Error| match error.downcast::<Failure>() {
+            Ok(failure) => failure,
+            Err(error) => Failure::new(
                 ErrorCode::Haproxy,
                 format!("{endpoint}: the conversation with HAProxy broke off: {error}"),
-            )
+            ),
         };
         let mut stream = session.open(endpoint).await?;
         stream

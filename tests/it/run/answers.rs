@@ -154,7 +154,7 @@ fn verbose_says_what_is_asked_and_how() {
     let ran = exec("n[1-2]", &["-vv", "-f", "3", "-u", "9", "--", "echo x"]).run();
     assert_eq!(
         ran.stderr,
-        "hash: n[1-2]: echo x\nhash: reached by commands here, 3 at one time, connect 10s, command 9s\n"
+        "hash: n[1-2]: echo x\nhash: reached by a command here for each node, 3 at one time, connect 10s, command 9s\n"
     );
 }
 

@@ -16,7 +16,11 @@ fn exec(nodes: &str, words: &[&str]) -> Hash {
 }
 
 /// A terminal at which somebody types: what to wait for, and what to answer to it.
-fn at_terminal(line: &str, home: &Path, talk: &[(&str, &str)]) -> Option<(Option<i32>, String)> {
+pub(crate) fn at_terminal(
+    line: &str,
+    home: &Path,
+    talk: &[(&str, &str)],
+) -> Option<(Option<i32>, String)> {
     use std::io::{Read, Write};
     if find_program("script", "SCRIPT").is_none() {
         skip("script is not installed");
@@ -61,7 +65,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The program under test with these words, as a line for a shell.
-fn line(words: &[&str]) -> String {
+pub(crate) fn line(words: &[&str]) -> String {
     let words = words.iter().map(|word| quoted(word));
     let program = [env!("CARGO_BIN_EXE_hash"), "--color=never"].map(quoted);
     let program = program.into_iter();
@@ -69,7 +73,7 @@ fn line(words: &[&str]) -> String {
 }
 
 /// The program under test without a terminal, whoever runs the tests.
-fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
+pub(crate) fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
     let (inner, home) = hash.into_command();
     let mut command = Command::new("setsid");
     command
@@ -90,7 +94,7 @@ fn without_terminal(hash: Hash) -> (Command, tempfile::TempDir) {
 }
 
 /// The exit code and both outputs of a command.
-fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) fn ended(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (

@@ -62,7 +62,7 @@ fn mistakes_are_told_before_anything_is_run() {
         ),
         (
             &["--become=", "--", "touch here"][..],
-            "--become= names nobody",
+            "--become= names no user",
         ),
         (
             &["--script", "-", "--stdin"][..],

@@ -73,7 +73,7 @@ fn a_hop_that_fails_says_so_for_every_node() {
             (
                 "lb3,lb1",
                 ErrorCode::Connect,
-                "jump host lb3 cannot connect to",
+                "jump host lb3 cannot connect",
             ),
         ] {
             let native = Client::of(&lab).option(format!("ProxyJump={jump}")).build();
@@ -234,12 +234,7 @@ fn a_name_without_an_address_and_a_port_without_a_server() {
             .build();
         let failure = connect(&native, "lb1").await.err().unwrap();
         assert_eq!(failure.code, ErrorCode::Resolve, "{failure}");
-        assert!(
-            failure
-                .message
-                .starts_with("cannot resolve does-not-exist.invalid: "),
-            "{failure}"
-        );
+        assert!(failure.message.starts_with("cannot resolve: "), "{failure}");
         lab.stop("lb1/sshd");
         let native = Client::of(&lab).build();
         let failure = connect(&native, "lb1").await.err().unwrap();

@@ -16,6 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use file::{Entry, File, Purpose};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
+use crate::event::{ErrorCode, Failure};
+
 use super::user_config::{AlgorithmList, HostKeyPolicy, HostKeySettings};
 pub use file::Line;
 pub use record::RecordError;
@@ -290,25 +292,26 @@ impl HostKeys {
         verdict
     }
 
-    /// The verdict in words for the user, with what to do about it.
+    /// The refusal that a verdict comes to, with what to do about it.
     #[must_use]
-    pub fn explain(&self, verdict: &Verdict, shown: &PublicKeyOrCertificate) -> String {
+    pub fn explain(&self, verdict: &Verdict, shown: &PublicKeyOrCertificate) -> Failure {
         let key = describe(&shown.public_key());
         let name = &self.name;
-        match verdict {
-            Verdict::Known => format!("host key known for {name} ({key})"),
-            Verdict::Unknown => format!(
-                "host key unknown for {name} ({key}); connect once with ssh to check it, \
+        let text = match verdict {
+            Verdict::Known => "host key known".to_owned(),
+            Verdict::Unknown => "host key unknown; connect once with ssh to check it, \
                  or set StrictHostKeyChecking=accept-new"
-            ),
+                .to_owned(),
+            // The key of each node matters here, however many they are.
             Verdict::Changed(line) => format!(
-                "host key CHANGED ({line}): {name} shows {key}; if it was reinstalled run \
+                "host key CHANGED ({line}): it is {key} now; if the node was reinstalled run \
                  `ssh-keygen -R '{name}'`, else somebody is listening in"
             ),
-            Verdict::Revoked(line) => format!("host key revoked ({line}): {name} shows {key}"),
-            Verdict::BadCertificate(why) => format!("host certificate of {name} refused: {why}"),
-            Verdict::NoRevocations(why) => format!("host key of {name} not checked: {why}"),
-        }
+            Verdict::Revoked(line) => format!("host key revoked ({line})"),
+            Verdict::BadCertificate(why) => format!("host certificate refused: {why}"),
+            Verdict::NoRevocations(why) => format!("host key not checked: {why}"),
+        };
+        Failure::new(ErrorCode::HostKey, text).detail(format!("{name} shows {key}"))
     }
 
     fn plain(&self) -> Entries<'_> {

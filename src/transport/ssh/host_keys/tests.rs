@@ -280,13 +280,24 @@ fn messages_say_what_to_do() {
     let home = Home::new(&format!("lb1 {}\n", text(1)));
     let host = home.host("lb1", 22);
     let verdict = host.judge(&shown(2), SystemTime::now());
-    let words = host.explain(&verdict, &shown(2));
+    let words = host.explain(&verdict, &shown(2)).message;
     assert!(words.starts_with("host key CHANGED ("), "{words}");
     assert!(
-        words.contains("known_hosts:1): lb1 shows ssh-ed25519 SHA256:"),
+        words.contains("known_hosts:1): it is ssh-ed25519 SHA256:"),
         "{words}"
     );
     assert!(words.contains("ssh-keygen -R 'lb1'"), "{words}");
+    // What is the same for all nodes is one message, so that it is told once.
+    let [one, other] = ["lb1", "lb2"].map(|name| {
+        let host = Home::new("").host(name, 22);
+        host.explain(&host.judge(&shown(2), SystemTime::now()), &shown(2))
+    });
+    assert_eq!(one.message, other.message);
+    assert!(
+        one.detail
+            .unwrap()
+            .starts_with("lb1 shows ssh-ed25519 SHA256:")
+    );
 }
 
 /// A certificate for host key 1, signed by key 9.
