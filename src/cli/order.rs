@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::builder::StyledStr;
 use clap::{Args, ValueHint};
 
 use super::error::CliError;
@@ -23,13 +24,26 @@ use crate::work::template::{self, Tailored};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Command")]
 pub(crate) struct Order {
-    /// {node}, {rank} (from 0) and {n} (how many there are) in the command differ from node to node; {{ and }} are braces
-    #[arg(short = 'T', long)]
+    #[arg(short = 'T', long, help = placeholders())]
     template: bool,
     /// Run this file of ours on the nodes; the words after -- are its arguments. It goes there over standard input into
     /// a private temporary file, is run as its first line says, and removed. With --stdin it reads what we read
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     script: Option<PathBuf>,
+}
+
+/// What `-T` does. clap takes `{n}` for a new line unless something stands between its letters.
+fn placeholders() -> StyledStr {
+    use std::fmt::Write as _;
+    let name = anstyle::Style::new().bold();
+    let mut help = StyledStr::new();
+    // Writing to a string does not fail.
+    let _ = write!(
+        help,
+        "{{{name}node{name:#}}}, {{{name}rank{name:#}}} (from 0) and {{{name}n{name:#}}} (how many there are) in the \
+         command differ from node to node; {{{{ and }}}} are braces"
+    );
+    help
 }
 
 impl Order {

@@ -13,6 +13,17 @@ use super::rollout::Rollout;
 use crate::config::{Color, Output, parse_limit};
 use crate::transport::ways::WAYS;
 
+/// A number of nodes, of which there is at least one.
+fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
+    let wrong = "expected a number above 0".to_owned();
+    text.parse().map_err(|_| wrong)
+}
+
+/// A number of nodes.
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "expected a number".to_owned())
+}
+
 /// The values of `-R`.
 fn known_ways() -> impl Iterator<Item = PossibleValue> {
     WAYS.iter()
@@ -80,10 +91,10 @@ pub struct Targets {
     #[arg(long, value_name = "RUN", global = true)]
     pub failed_of: Option<PastRun>,
     /// Only so many of the nodes, chosen by chance
-    #[arg(long, value_name = "N", global = true)]
+    #[arg(long, value_name = "N", value_parser = above_zero, global = true)]
     pub pick: Option<NonZeroUsize>,
     /// Refuse (exit code 4) unless these are exactly N nodes
-    #[arg(long, value_name = "N", global = true)]
+    #[arg(long, value_name = "N", value_parser = number, global = true)]
     pub expect: Option<usize>,
     /// The embedded lab instead of real nodes: lb1, lb2, … on this machine
     #[arg(long, global = true)]
@@ -116,7 +127,7 @@ impl Targets {
 #[command(next_help_heading = "Connection")]
 pub struct Reach {
     /// At most N nodes at work at one time [64]
-    #[arg(short = 'f', long, value_name = "N", global = true)]
+    #[arg(short = 'f', long, value_name = "N", value_parser = above_zero, global = true)]
     pub fanout: Option<NonZeroUsize>,
     /// Limit of connecting, handshake included [10s]
     #[arg(short = 't', long, value_name = "TIME", value_parser = parse_limit, global = true)]

@@ -31,7 +31,7 @@ pub(crate) struct Rollout {
     #[arg(long, value_name = "N|N%")]
     max_unreachable: Option<Share>,
     /// Try a connection that failed again, so many times; what was begun is never repeated
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = times)]
     retry: Option<u32>,
 }
 
@@ -75,6 +75,11 @@ impl Rollout {
     pub(super) fn gate(&self) -> Option<CommandGate> {
         self.gate.clone().map(CommandGate)
     }
+}
+
+/// How often.
+fn times(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a number".to_owned())
 }
 
 /// A number of nodes, or a share of them.

@@ -5,7 +5,6 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::error::CliError;
-use super::verb::Verb;
 
 /// What an option is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +114,9 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("stdin", Input),
     ("template", Command),
     ("script", Command),
-    ("batch", Rollout),
     ("batch_sleep", Rollout),
     ("gate", Rollout),
+    ("batch", Rollout),
     ("max_fail", Rollout),
     ("max_unreachable", Rollout),
     ("retry", Rollout),
@@ -125,15 +124,14 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
 
 impl Class {
     /// Why a verb does not honour an option of this class.
-    fn reason(self, verb: &Verb) -> String {
-        let name = verb.name;
-        if verb.takes.is_empty() {
-            return format!("`{name}` contacts no nodes and takes options of its own only");
+    fn reason(self, name: &str, takes: &[Self]) -> String {
+        if takes.is_empty() {
+            return format!("`{name}` takes options of its own only");
         }
         match self {
             Nodes | Reach => format!("`{name}` contacts no nodes"),
             Become => format!("`{name}` does nothing on nodes that another user could do"),
-            Limits if verb.takes.contains(&Sockets) => {
+            Limits if takes.contains(&Sockets) => {
                 format!("each step of `{name}` has a limit of its own; --deadline limits the whole")
             }
             Limits => format!("`{name}` has limits of its own"),
@@ -148,17 +146,17 @@ impl Class {
     }
 }
 
-/// Refuses the first option that was typed and means nothing to the verb.
+/// Refuses the first option that was typed and means nothing to the verb of that name, which takes these classes.
 ///
 /// # Errors
 /// The option and the reason.
 pub(super) fn refuse(
-    verb: &Verb,
+    (name, takes): (&str, &[Class]),
     matches: &ArgMatches,
     grammar: &clap::Command,
 ) -> Result<(), CliError> {
     for (id, class) in OPTIONS {
-        if verb.takes.contains(class)
+        if takes.contains(class)
             || !matches.try_contains_id(id).unwrap_or(false)
             || matches.value_source(id) != Some(ValueSource::CommandLine)
         {
@@ -171,7 +169,7 @@ pub(super) fn refuse(
             .unwrap_or(id);
         return Err(CliError::usage(format!(
             "--{long} means nothing here: {}",
-            class.reason(verb)
+            class.reason(name, takes)
         )));
     }
     Ok(())

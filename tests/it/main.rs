@@ -31,6 +31,7 @@ mod man;
 mod milkcheck;
 mod nodeset_oracle;
 mod openssh;
+mod options;
 mod oracle;
 mod pipe;
 mod run;

@@ -1,10 +1,11 @@
 //! The native front-end, `hash`: targets and options in front, a verb or `-- COMMAND` behind.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
+use super::mistakes;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::Options;
@@ -68,13 +69,13 @@ pub fn command() -> clap::Command {
 
 /// Runs `hash` with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
-    let argv = std::iter::once(OsString::from(called)).chain(words.iter().cloned());
-    let parsed = command()
-        .try_get_matches_from(argv)
-        .and_then(|matches| Ok((request(&matches)?, Options::from_arg_matches(&matches)?)));
-    let (request, options) = match parsed {
+    let (request, options) = match parse(called, words) {
         Ok(parsed) => parsed,
-        Err(error) => return explain(called, &error, words, console),
+        Err(Mistake::Asked(answer)) => return show(called, &answer, console),
+        Err(Mistake::Made(mistake)) => {
+            console.complain(format_args!("{called}: {mistake}"));
+            return mistake.code();
+        }
     };
     let site = Site::new(Environment::of_process());
     let asked = Asked {
@@ -86,7 +87,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     let done = request.and_then(|request| match request {
         Some(Request::Nodes(task)) => run::run(task, asked, console),
         Some(Request::Here(here)) => here.perform(asked, console),
-        None => Err(no_verb(&options)),
+        None => Err(no_verb(called, &options)),
     });
     let code = done.unwrap_or_else(|error| {
         console.complain(format_args!("{called}: {error}"));
@@ -98,57 +99,133 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     }
 }
 
-/// What the words ask for; nothing without a verb and a command.
-fn request(matches: &ArgMatches) -> Result<Result<Option<Request>, CliError>, clap::Error> {
-    let words: Vec<String> = matches
-        .get_many("command")
+/// Why a command line asks for nothing that could be done.
+enum Mistake {
+    /// It asks for help or the version, which clap has as an error.
+    Asked(clap::Error),
+    /// It is wrong.
+    Made(CliError),
+}
+
+/// What the words ask for, and the options in front; nothing is asked for without a verb and a command.
+fn parse(
+    called: &str,
+    words: &[OsString],
+) -> Result<(Result<Option<Request>, CliError>, Options), Mistake> {
+    let grammar = command();
+    let at = first_word(words, &grammar);
+    let name = at.and_then(|at| words[at].to_str());
+    let verb = name.and_then(verb::by_name);
+    let is_known = verb.is_some() || name == Some("help");
+    // What stands behind a drop-in is its own, and behind an unknown verb nothing has a meaning.
+    let (ours, behind) = match (at, verb) {
+        (Some(at), Some(verb)) if verb.is_other() => (&words[..at], &words[at + 1..]),
+        (Some(at), _) if !is_known => (&words[..at], &words[..0]),
+        _ => (words, &words[..0]),
+    };
+    let mistake = |error: clap::Error| match error.use_stderr() {
+        true => Mistake::Made(mistakes::of(
+            &error,
+            called,
+            (verb.map(|verb| verb.name), &grammar),
+        )),
+        false => Mistake::Asked(error),
+    };
+    let argv = std::iter::once(OsString::from(called)).chain(ours.iter().cloned());
+    let matches = grammar
+        .clone()
+        .try_get_matches_from(argv)
+        .map_err(mistake)?;
+    if let (Some(at), false) = (at, is_known) {
+        return Err(Mistake::Made(mistakes::unknown_verb(called, words, at)));
+    }
+    let options = Options::from_arg_matches(&matches).map_err(mistake)?;
+    let Some(verb) = verb else {
+        return Ok((command_of(&matches), options));
+    };
+    if let Err(error) = takes::refuse((verb.name, verb.takes), &matches, &grammar) {
+        return Err(Mistake::Made(error));
+    }
+    if matches.contains_id("command") {
+        let text = "a verb and a command after `--` do not go together";
+        return Err(Mistake::Made(CliError::usage(text)));
+    }
+    let request = verb
+        .request(matches.subcommand_matches(verb.name), behind)
+        .map_err(mistake)?;
+    Ok((request.map(Some), options))
+}
+
+/// What the words behind `--` ask for.
+fn command_of(matches: &ArgMatches) -> Result<Option<Request>, CliError> {
+    let words = matches.get_many("command");
+    let command: Vec<String> = words
         .map(|words| words.cloned().collect())
         .unwrap_or_default();
-    let named = matches
-        .subcommand()
-        .and_then(|(name, matches)| Some((verb::by_name(name)?, matches)));
-    let Some((verb, behind)) = named else {
-        let is_enough = matches.contains_id("script");
-        return Ok(if words.is_empty() && !is_enough {
-            Ok(None)
-        } else {
-            let command = RunArgs {
-                command: words,
-                ..RunArgs::default()
-            };
-            command.request().map(Some)
-        });
+    if command.is_empty() && !matches.contains_id("script") {
+        return Ok(None);
+    }
+    let args = RunArgs {
+        command,
+        ..RunArgs::default()
     };
-    if !words.is_empty() {
-        let text = "a verb and a command after `--` do not go together";
-        return Ok(Err(CliError::usage(text)));
+    args.request().map(Some)
+}
+
+/// The place of the first word that is no option and no value of one; none in front of `--`.
+fn first_word(words: &[OsString], grammar: &clap::Command) -> Option<usize> {
+    let takes_value =
+        |argument: &Arg| argument.get_action().takes_values() && !argument.is_require_equals_set();
+    let long = |name: &str| {
+        let names = |argument: &&Arg| {
+            argument.get_long() == Some(name)
+                || argument
+                    .get_all_aliases()
+                    .is_some_and(|known| known.contains(&name))
+        };
+        grammar.get_arguments().find(names)
+    };
+    let short = |letter| {
+        grammar
+            .get_arguments()
+            .find(|known| known.get_short() == Some(letter))
+    };
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let word = word.to_string_lossy();
+        let skips = if word == "--" {
+            return None;
+        } else if let Some(name) = word.strip_prefix("--") {
+            !name.contains('=') && long(name).is_some_and(takes_value)
+        } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            // The first letter with a value has all that is behind it, or the next word.
+            let valued = letters
+                .char_indices()
+                .find(|(_, letter)| short(*letter).is_some_and(takes_value));
+            valued.is_some_and(|(place, letter)| place + letter.len_utf8() == letters.len())
+        } else {
+            return Some(at);
+        };
+        at += if skips { 2 } else { 1 };
     }
-    if let Err(error) = takes::refuse(verb, matches, &command()) {
-        return Ok(Err(error));
-    }
-    Ok(verb.request(behind)?.map(Some))
+    None
 }
 
 /// The error for a command line without a verb.
-fn no_verb(options: &Options) -> CliError {
+fn no_verb(called: &str, options: &Options) -> CliError {
     match options.targets.nodes.as_slice() {
         // With the shell's nullglob an unquoted lb[1-2] vanishes, and -w takes the verb instead.
         [only] if verb::by_name(only).is_some() => CliError::usage(format!(
             "no verb: -w took `{only}` as the node set; was the pattern removed by the shell (nullglob)?"
         ))
         .hint("quote it: -w 'lb[1-2]'"),
-        _ => CliError::usage("no verb and no command").hint("see hapsh --help"),
+        _ => CliError::usage("no verb and no command").hint(format!("see {called} --help")),
     }
 }
 
-/// Says what is wrong with a command line, in one line; prints help and version as asked.
-fn explain(called: &str, error: &clap::Error, words: &[OsString], console: &mut Console) -> u8 {
-    use std::io::Write;
-    if error.use_stderr() {
-        console.complain(format_args!("{called}: {}", one_line(error, words)));
-        return 64;
-    }
-    let text = error.render();
+/// Shows the help or the version.
+fn show(called: &str, answer: &clap::Error, console: &mut Console) -> u8 {
+    let text = answer.render();
     let shown = if console.out_is_terminal {
         write!(console.out, "{}", text.ansi())
     } else {
@@ -158,54 +235,4 @@ fn explain(called: &str, error: &clap::Error, words: &[OsString], console: &mut 
         Ok(()) => 0,
         Err(error) => console.lost(called, &error),
     }
-}
-
-/// clap's error as one line; an unknown verb also shows how to run it as a command.
-fn one_line(error: &clap::Error, words: &[OsString]) -> String {
-    let stray = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
-        .into_iter()
-        .find_map(|kind| match error.get(kind) {
-            Some(ContextValue::String(word)) if !word.starts_with('-') => Some(word),
-            _ => None,
-        });
-    if let (ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument, Some(word)) =
-        (error.kind(), stray)
-    {
-        return unknown_verb(word, words);
-    }
-    let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default();
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let details = lines
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
-        .map(|line| line.strip_prefix("tip: ").unwrap_or(line))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let separator = if details.is_empty() { "" } else { "; " };
-    format!("{first}{separator}{details} (see {NAME} --help)")
-}
-
-const NAME: &str = "hapsh";
-
-fn unknown_verb(word: &str, words: &[OsString]) -> String {
-    let command = command();
-    let nearest = command
-        .get_subcommands()
-        .map(|verb| (strsim::jaro_winkler(word, verb.get_name()), verb.get_name()))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| format!("; did you mean `{name}`?"))
-        .unwrap_or_default();
-    let before: Vec<String> = words
-        .iter()
-        .take_while(|given| given.to_str() != Some(word))
-        .map(|given| crate::cli::quote::quote(&given.to_string_lossy()))
-        .collect();
-    let before = if before.is_empty() {
-        "-w NODES".to_owned()
-    } else {
-        before.join(" ")
-    };
-    format!("unknown verb `{word}`{nearest}; to run it as a command: hash {before} -- {word}")
 }

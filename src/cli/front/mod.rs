@@ -4,6 +4,7 @@ pub mod clubak;
 pub mod clush;
 pub mod hash;
 pub mod milkcheck;
+mod mistakes;
 pub mod nodeset;
 
 use super::FrontEnd;

@@ -1,10 +1,7 @@
-//! The drop-ins as first word of `hash`, for `--help`: their words are theirs.
+//! The drop-ins as first word of `hash`: their words are theirs.
 
 use std::ffi::OsString;
 
-use clap::Args;
-
-use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::front;
@@ -12,24 +9,15 @@ use crate::cli::resolve::Asked;
 use crate::cli::task::{Here, Request};
 
 macro_rules! drop_ins {
-    ($($type:ident = $name:literal),*) => {$(
-        /// The words of a drop-in.
-        #[derive(Debug, Args)]
-        pub(super) struct $type {
-            /// Its own options and words
-            #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
-            words: Vec<OsString>,
-        }
-
-        impl VerbArgs for $type {
-            fn request(self) -> Result<Request, CliError> {
-                Ok(Request::Here(Box::new(DropIn { name: $name, words: self.words })))
-            }
+    ($($name:ident)*) => {$(
+        /// The drop-in of that name, with its words.
+        pub(super) fn $name(words: Vec<OsString>) -> Request {
+            Request::Here(Box::new(DropIn { name: stringify!($name), words }))
         }
     )*};
 }
 
-drop_ins! { Nodeset = "nodeset", Cluset = "cluset", Clush = "clush", Clubak = "clubak", Milkcheck = "milkcheck" }
+drop_ins! { nodeset cluset clush clubak milkcheck }
 
 struct DropIn {
     name: &'static str,

@@ -19,7 +19,9 @@ pub mod shell;
 pub mod shell_init;
 pub mod status;
 
-use clap::{ArgMatches, Args};
+use std::ffi::OsString;
+
+use clap::{Arg, ArgMatches, Args, value_parser};
 
 use super::error::CliError;
 use super::takes::{self, Class};
@@ -48,7 +50,16 @@ pub(crate) struct Verb {
     /// Adds its arguments to its part of the command line.
     arguments: fn(clap::Command) -> clap::Command,
     /// Reads its arguments.
-    read: fn(&ArgMatches) -> Result<Result<Request, CliError>, clap::Error>,
+    read: Read,
+}
+
+/// How the words behind a verb are read.
+#[derive(Debug)]
+enum Read {
+    /// By its part of the command line.
+    Arguments(fn(&ArgMatches) -> Result<Result<Request, CliError>, clap::Error>),
+    /// By what the verb hands them to, as they stand.
+    Words(fn(Vec<OsString>) -> Request),
 }
 
 const fn row<A: VerbArgs>(
@@ -62,7 +73,34 @@ const fn row<A: VerbArgs>(
         takes,
         hidden: false,
         arguments: A::augment_args,
-        read: |matches| Ok(A::from_arg_matches(matches)?.request()),
+        read: Read::Arguments(|matches| Ok(A::from_arg_matches(matches)?.request())),
+    }
+}
+
+/// A verb whose words are another command line.
+const fn other(
+    name: &'static str,
+    about: &'static str,
+    takes: &'static [Class],
+    read: fn(Vec<OsString>) -> Request,
+) -> Verb {
+    Verb {
+        name,
+        about,
+        takes,
+        hidden: false,
+        arguments: |command| {
+            command.arg(
+                Arg::new("words")
+                    .value_name("WORDS")
+                    .help("Its own options and words")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true)
+                    .value_parser(value_parser!(OsString)),
+            )
+        },
+        read: Read::Words(read),
     }
 }
 
@@ -76,15 +114,24 @@ impl Verb {
         (self.arguments)(command).about(self.about)
     }
 
-    /// What its words ask for.
+    /// What its words ask for, read by clap or as they stand.
     ///
     /// # Errors
     /// Of the outer result, words that cannot be read; of the inner, words that mean nothing.
     pub(crate) fn request(
         &self,
-        matches: &ArgMatches,
+        matches: Option<&ArgMatches>,
+        words: &[OsString],
     ) -> Result<Result<Request, CliError>, clap::Error> {
-        (self.read)(matches)
+        match self.read {
+            Read::Arguments(read) => read(matches.unwrap_or(&ArgMatches::default())),
+            Read::Words(read) => Ok(Ok(read(words.to_vec()))),
+        }
+    }
+
+    /// Whether its words are another command line, of which ours knows nothing.
+    pub(crate) fn is_other(&self) -> bool {
+        matches!(self.read, Read::Words(_))
     }
 }
 
@@ -137,10 +184,11 @@ pub(crate) static VERBS: &[Verb] = &[
         "See which nodes can be reached and logged in to",
         takes::WORK,
     ),
-    row::<service::ServiceArgs>(
+    other(
         "service",
         "Start, stop and check services in the order of their dependencies, as MilkCheck does",
         takes::SERVICE,
+        service::request,
     ),
     row::<lab::LabArgs>(
         "lab",
@@ -168,11 +216,31 @@ pub(crate) static VERBS: &[Verb] = &[
         "Print the completions of a shell",
         takes::NOTHING,
     ),
-    row::<drop_in::Nodeset>("nodeset", "As ClusterShell's nodeset", takes::NOTHING),
-    row::<drop_in::Cluset>("cluset", "The same by its other name", takes::NOTHING),
-    row::<drop_in::Clush>("clush", "As ClusterShell's clush", takes::NOTHING),
-    row::<drop_in::Clubak>("clubak", "As ClusterShell's clubak", takes::NOTHING),
-    row::<drop_in::Milkcheck>("milkcheck", "As MilkCheck", takes::NOTHING),
+    other(
+        "nodeset",
+        "ClusterShell's nodeset",
+        takes::NOTHING,
+        drop_in::nodeset,
+    ),
+    other(
+        "cluset",
+        "The same by its other name",
+        takes::NOTHING,
+        drop_in::cluset,
+    ),
+    other(
+        "clush",
+        "ClusterShell's clush",
+        takes::NOTHING,
+        drop_in::clush,
+    ),
+    other(
+        "clubak",
+        "ClusterShell's clubak",
+        takes::NOTHING,
+        drop_in::clubak,
+    ),
+    other("milkcheck", "MilkCheck", takes::NOTHING, drop_in::milkcheck),
     Verb {
         hidden: true,
         ..row::<gateway::GatewayArgs>(
