@@ -257,6 +257,29 @@ impl Topology {
             .collect()
     }
 
+    /// How many levels of gateways there are below one.
+    #[must_use]
+    pub fn levels_below(&self, gateway: &str) -> usize {
+        let mut sources: NodeSet = std::iter::once(gateway).collect();
+        // Without loops there are no more levels than routes.
+        for level in 0..self.routes.len() {
+            let mut below = NodeSet::new();
+            for route in self
+                .routes
+                .iter()
+                .filter(|route| meet(&route.from, &sources))
+            {
+                below.union(&route.to);
+            }
+            below.intersection(&self.gateways);
+            if below.is_empty() {
+                return level;
+            }
+            sources = below;
+        }
+        self.routes.len()
+    }
+
     fn draw(&self, f: &mut fmt::Formatter<'_>, source: &NodeSet, indent: &str) -> fmt::Result {
         let mut reached = NodeSet::new();
         for route in &self.routes {

@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use indexmap::IndexMap;
 
-use super::message::{Data, Stretch, Tell};
+use super::message::{Stretch, Tell};
+use super::written::Data;
 use crate::event::{NodeId, Outcome, Stream};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;

@@ -1,10 +1,10 @@
-//! The messages themselves.
+//! The messages themselves: the greeting, what a gateway is asked, and what it tells of a run.
 
-use bytes::Bytes;
-use data_encoding::BASE64;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+use super::session::Setup;
+use super::written::{Data, level, outcome, stream};
+use crate::event::{Outcome, Stop, Stream};
 
 /// The first line of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ impl Hello {
 pub enum Ask {
     /// Run this; once, and before anything else.
     Run(Box<Run>),
+    /// Hand out sessions, in place of a run; what follows are [`super::session::Call`]s.
+    Sessions(Box<Setup>),
     /// Work on these nodes may begin.
     Begin {
         /// Folded.
@@ -120,6 +122,8 @@ pub struct Reach {
     pub user: Option<String>,
     /// Options as for `ssh -o`.
     pub options: Vec<String>,
+    /// How sockets on the nodes are reached, as for `--via`.
+    pub via: Option<String>,
     /// Whether the last gateway runs the command itself, with `%h` for the node.
     pub local: bool,
 }
@@ -201,114 +205,3 @@ pub struct Stretch {
     #[serde(flatten)]
     pub data: Data,
 }
-
-/// Bytes as text where they are text, else in base64.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Data(pub Bytes);
-
-#[derive(Serialize, Deserialize)]
-enum Written {
-    #[serde(rename = "data")]
-    Text(String),
-    #[serde(rename = "data_b64")]
-    Base64(String),
-}
-
-impl Serialize for Data {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) => Written::Text(text.to_owned()),
-            Err(_) => Written::Base64(BASE64.encode(&self.0)),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Data {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Text(text) => Ok(Self(text.into())),
-            Written::Base64(text) => BASE64
-                .decode(text.as_bytes())
-                .map(|bytes| Self(bytes.into()))
-                .map_err(serde::de::Error::custom),
-        }
-    }
-}
-
-/// How [`Outcome`] is written.
-mod outcome {
-    use super::*;
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Written {
-        Exited(u8),
-        Killed(String),
-        Failed {
-            code: String,
-            message: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            detail: Option<String>,
-        },
-    }
-
-    pub(super) fn serialize<S: Serializer>(outcome: &Outcome, to: S) -> Result<S::Ok, S::Error> {
-        match outcome.clone() {
-            Outcome::Exited { status } => Written::Exited(status),
-            Outcome::Killed { signal } => Written::Killed(signal),
-            Outcome::Failed(failure) => Written::Failed {
-                code: failure.code.as_str().to_owned(),
-                message: failure.message,
-                detail: failure.detail,
-            },
-        }
-        .serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Outcome, D::Error> {
-        Ok(match Written::deserialize(from)? {
-            Written::Exited(status) => Outcome::Exited { status },
-            Written::Killed(signal) => Outcome::Killed { signal },
-            Written::Failed {
-                code,
-                message,
-                detail,
-            } => {
-                let mut codes = ErrorCode::ALL.iter().copied();
-                let known = codes.find(|known| known.as_str() == code);
-                let unknown = || serde::de::Error::custom(format!("unknown code `{code}`"));
-                let code = known.ok_or_else(unknown)?;
-                Outcome::Failed(Failure {
-                    code,
-                    message,
-                    detail,
-                })
-            }
-        })
-    }
-}
-
-/// Writes enums of ours that serde does not know by the names in a table.
-macro_rules! by_name {
-    ($module:ident: $type:ty { $($value:path = $name:literal),* }) => {
-        mod $module {
-            use super::*;
-
-            pub(super) fn serialize<S: Serializer>(value: &$type, to: S) -> Result<S::Ok, S::Error> {
-                to.serialize_str(match value { $($value => $name),* })
-            }
-
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
-                let name = String::deserialize(from)?;
-                match name.as_str() {
-                    $($name => Ok($value),)*
-                    _ => Err(serde::de::Error::unknown_variant(&name, &[$($name),*])),
-                }
-            }
-        }
-    };
-}
-
-by_name! { stream: Stream { Stream::Out = "stdout", Stream::Err = "stderr" } }
-by_name! { level: Stop { Stop::No = "no", Stop::Drain = "drain", Stop::Terminate = "terminate", Stop::Kill = "kill" } }

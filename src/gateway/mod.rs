@@ -1,21 +1,30 @@
 //! What we and a gateway say to each other: JSON, one message a line, in words of our own.
 //!
-//! A gateway is this program, started on a node over SSH. It greets ([`Hello`]); we tell it what to run ([`Ask::Run`]);
-//! before it begins on a node it asks ([`Tell::Ready`]) and waits for [`Ask::Begin`], so that we know at any time what
-//! cannot have been begun and may be given to another gateway. What nodes say is sent once for all that say the same:
-//! [`merge`] takes it apart there, [`replay`] puts it together here. Neither side trusts the other: lines have a greatest
-//! length, and whatever does not fit is an error in words.
+//! A gateway is this program, started on a node over SSH. It greets ([`Hello`]), and we tell it what it is for:
+//!
+//! - One command on many nodes ([`Ask::Run`]). Before it begins on a node it asks ([`Tell::Ready`]) and waits for
+//!   [`Ask::Begin`], so that we know at any time what cannot have been begun and may be given to another gateway. What
+//!   nodes say is sent once for all that say the same: [`merge`] takes it apart there, [`replay`] puts it together here.
+//! - Sessions on nodes ([`Ask::Sessions`]), for all that takes more than one command: [`session`] has the messages.
+//!
+//! Neither side trusts the other: lines have a greatest length, sets of nodes are counted before they are expanded, and
+//! whatever does not fit is an error in words.
 
 pub mod merge;
 pub mod message;
 pub mod replay;
+pub mod session;
+mod sets;
+mod written;
 
 pub use message::{Ask, Hello, Job, Reach, Run, Stretch, Tell, Worker};
+pub use sets::nodes;
+pub use written::Data;
 
-use crate::nodeset::{NoGroups, NodeSet, eval_words};
+use crate::event::{ErrorCode, FailureClass};
 
 /// The version of the messages. Both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest line of a gateway.
 pub const LONGEST_TELL: usize = 1024 * 1024;
@@ -26,16 +35,18 @@ pub const LONGEST_ASK: usize = 64 * 1024 * 1024;
 /// After so long without anything else to say, a gateway says that it is alive.
 pub const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Reads a folded set of at most so many nodes.
-///
-/// # Errors
-/// When it is no node set, or has more nodes: it is not expanded then.
-pub fn nodes(text: &str, most: usize) -> Result<NodeSet, String> {
-    let set = eval_words(text, &NoGroups).map_err(|error| error.to_string())?;
-    if set.len() > most {
-        return Err(format!("{} nodes where at most {most} may be", set.len()));
-    }
-    Ok(set)
+/// Whether a gateway may say that of a node: that it was not reached, or what can become of a command there. All else
+/// is found out by the asking side itself.
+#[must_use]
+pub fn is_of_run(code: ErrorCode) -> bool {
+    code.class() == FailureClass::Unreached && code != ErrorCode::Deadline
+        || code == ErrorCode::Input
+}
+
+/// Whether a gateway may say that of a stream that it could not open.
+#[must_use]
+pub fn is_of_open(code: ErrorCode) -> bool {
+    is_of_run(code) || matches!(code, ErrorCode::Socket | ErrorCode::Permission)
 }
 
 /// Takes whole lines out of a stream that comes in pieces.

@@ -10,6 +10,9 @@ use super::message::Stretch;
 /// So much is taken of a gateway that should have let go of it.
 const MOST: usize = 2 * BUDGET;
 
+/// Pieces that are shorter together are put together, so that many small ones cost no more than their bytes.
+const SMALL: usize = 4 * 1024;
+
 #[derive(Debug)]
 struct Run {
     after: Place,
@@ -48,6 +51,9 @@ impl Replay {
     /// When it is not one that could follow.
     pub fn add(&mut self, Stretch { id, after, data }: Stretch) -> Result<(), String> {
         let bytes = data.0;
+        if bytes.is_empty() {
+            return Err(format!("nothing new in stretch {id}"));
+        }
         self.held += bytes.len() + if after.is_some() { OVERHEAD } else { 0 };
         if self.held > MOST {
             return Err(format!("more than {MOST} bytes to remember"));
@@ -68,7 +74,13 @@ impl Replay {
             .ok()
             .and_then(|count| run.len().checked_add(count))
             .ok_or("a stretch without end")?;
-        run.pieces.push((end, bytes));
+        match run.pieces.last_mut() {
+            Some((behind, last)) if last.len() + bytes.len() <= SMALL => {
+                *last = [&last[..], &bytes[..]].concat().into();
+                *behind = end;
+            }
+            _ => run.pieces.push((end, bytes)),
+        }
         Ok(())
     }
 

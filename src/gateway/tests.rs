@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::Data;
 use super::merge::{BUDGET, Merger, Place};
-use super::message::Data;
 use super::replay::Replay;
 use super::*;
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Stream};

@@ -17,6 +17,11 @@ pub trait Launcher: Send + Sync + Debug {
     /// Whether it is the way to this node. Other nodes of the run are reached by the transport.
     fn takes(&self, node: &str) -> bool;
 
+    /// Whether it is the only way to these nodes; else the transport, too, leads to them.
+    fn is_only_way(&self) -> bool {
+        true
+    }
+
     /// Runs commands on nodes that it takes, and tells `io` what becomes of each.
     ///
     /// A node without an outcome when the future ends is lost; the engine says so. Watches `io.stop`: at `Drain` no

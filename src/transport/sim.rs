@@ -320,19 +320,24 @@ struct SimSession {
 
 impl Session for SimSession {
     fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
+        self.begin(command.clone(), io.clone())
+    }
+
+    fn begin(&mut self, command: Command, io: NodeIo) -> BoxFuture<'static, Outcome> {
+        let script = Arc::clone(&self.script);
         Box::pin(async move {
             let mut stop = io.stop.clone();
             let asked = async {
                 let asked = |level: &Stop| *level >= Stop::Terminate;
                 let deaf = stop.wait_for(asked).await.is_err();
-                if self.script.stubborn || deaf {
+                if script.stubborn || deaf {
                     std::future::pending::<()>().await;
                 }
             };
             tokio::select! {
                 biased;
                 () = asked => Outcome::Killed { signal: "TERM".to_owned() },
-                outcome = self.script.play(command, io) => outcome,
+                outcome = script.play(&command, &io) => outcome,
             }
         })
     }

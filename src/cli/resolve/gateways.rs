@@ -13,10 +13,9 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::config::Environment;
 use crate::gateway::{Reach, Worker};
-use crate::lab::Lab;
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
-use crate::transport::gateway::{Above, Gateways, Notice, OpenGateways, Program};
+use crate::transport::gateway::{Above, Gateways, Notice, OpenGateways, Program, Routed};
 use crate::transport::ways::{self, Reached, Way};
 
 /// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one.
@@ -89,7 +88,7 @@ pub(in crate::cli) fn around(
     reached: Reached,
     way: &Way,
     asked: Asked<'_>,
-    lab: Option<&Lab>,
+    fleet: reach::Fleet<'_>,
     console: &Console,
 ) -> Result<Reached, CliError> {
     let options = &asked.options.reach;
@@ -113,25 +112,26 @@ pub(in crate::cli) fn around(
     let direct: Arc<dyn Transport> = reached.transport.into();
     let transport = if way.can.here {
         let native = ways::by_name("native").unwrap_or(way);
-        let fleet = reach::Fleet {
+        let hosts = reach::Fleet {
             nodes: &[],
             folded: "",
-            lab,
+            lab: fleet.lab,
         };
-        reach::reach(native, asked, fleet, console)?
+        reach::reach(native, asked, hosts, console)?
             .transport
             .into()
     } else {
         Arc::clone(&direct)
     };
-    let configured = asked.site.values()?.user.clone();
+    let values = asked.site.values()?;
     let below = Reach {
         worker: match way.name {
             "ssh" => Worker::Ssh,
             _ => Worker::Native,
         },
-        user: options.user.clone().or(configured),
+        user: options.user.clone().or_else(|| values.user.clone()),
         options: options.ssh_option.clone(),
+        via: options.via.clone().or_else(|| values.haproxy.via.clone()),
         local: way.can.here,
     };
     let spoken = Spoken::new(asked.called, &console.err, Wording::Hash)?;
@@ -140,7 +140,7 @@ pub(in crate::cli) fn around(
         gateways.install = Some(program()?);
     }
     Ok(Reached {
-        transport: Box::new(direct),
+        transport: Box::new(Routed::new(gateways.clone(), direct, fleet.folded)),
         launcher: Some(Box::new(gateways)),
     })
 }

@@ -84,7 +84,7 @@ impl<'a> Job<'a> {
             lab: lab.as_ref(),
         };
         let reached = reach::reach(way, asked, fleet, console)?;
-        let reached = gateways::around(reached, way, asked, lab.as_ref(), console)?;
+        let reached = gateways::around(reached, way, asked, fleet, console)?;
         let sudo = reach::sudo(asked, console)?;
         let reached = reach::as_user(reached, sudo.as_ref(), &plan.nodes)?;
         Ok(Self {
@@ -113,6 +113,7 @@ impl<'a> Job<'a> {
                 lab: self.lab.as_ref(),
             };
             let reached = reach::reach(self.way, self.asked, fleet, self.console)?;
+            let reached = gateways::around(reached, self.way, self.asked, fleet, self.console)?;
             let reached = reach::as_user(reached, self.sudo.as_ref(), &names)?;
             self.reached.transport = reached.transport;
         }
@@ -151,7 +152,9 @@ impl Ground {
             folded: &nodes.to_string(),
             lab: lab.as_ref(),
         };
-        let reached = reach::reach(reach::way(asked)?, asked, fleet, console)?;
+        let way = reach::way(asked)?;
+        let reached = reach::reach(way, asked, fleet, console)?;
+        let reached = gateways::around(reached, way, asked, fleet, console)?;
         Ok(Self {
             reached,
             limits,

@@ -122,16 +122,16 @@ pub fn as_user(
         return Ok(reached);
     };
     if let Some(launcher) = &reached.launcher
+        && launcher.is_only_way()
         && nodes.iter().any(|node| launcher.takes(node))
     {
         return Err(CliError::usage(
             "--become needs a way of its own to each node, to answer sudo; use -R native, ssh or exec",
         ));
     }
-    Ok(Reached {
-        transport: Box::new(AsUser::new(reached.transport, Arc::clone(sudo))),
-        ..reached
-    })
+    // What launches commands by itself knows nothing of sudo.
+    let transport = AsUser::new(reached.transport, Arc::clone(sudo));
+    Ok(Reached::each(transport))
 }
 
 /// A word that cannot be guessed.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::Gateways;
 use crate::event::NodeId;
+use crate::gateway::Data;
 use crate::gateway::merge::fold;
-use crate::gateway::message::Data;
 use crate::gateway::{Ask, Job, Run};
 use crate::transport::Command;
 use crate::transport::input::Input;
 use crate::transport::launch::Launch;
 
-use super::asks::Asks;
+use super::outbox::Outbox;
 
 /// What a gateway is to run, and what the commands read.
 pub(super) fn run(
@@ -75,20 +75,20 @@ pub(super) fn run(
 }
 
 /// Sends an input to its end, as fast as the gateway takes it.
-pub(super) async fn feed(number: u32, input: &Input, asks: &Asks) {
+pub(super) async fn feed(number: u32, input: &Input, out: &Outbox) {
     let mut reader = input.reader();
     let broken = loop {
-        asks.room().await;
+        out.room().await;
         match reader.next().await {
             Ok(data) if data.is_empty() => break false,
-            Ok(data) => asks.push(&Ask::Input {
+            Ok(data) => out.push(&Ask::Input {
                 input: number,
                 data: Data(data),
             }),
             Err(_) => break true,
         }
     };
-    asks.push(&Ask::InputEnd {
+    out.push(&Ask::InputEnd {
         input: number,
         broken,
     });

@@ -1,12 +1,23 @@
-//! Nodes behind gateways: a launcher over one session to each gateway, where this program runs and reaches them.
+//! Nodes behind gateways: over one connection to each gateway, where this program runs and reaches them.
+//!
+//! One command for many nodes is launched ([`Gateways`]), and equal output merged on its way. For all else a gateway hands
+//! out sessions ([`Routed`]), each as good as one of our own; [`serve()`] is what it does for that.
 //!
 //! A gateway that fails costs its own nodes only. What was begun there is lost and never repeated; what was not begun,
 //! which is known for sure because a gateway asks before it begins, goes to another gateway that leads there.
 
-mod asks;
 mod jobs;
+mod link;
+mod notices;
+mod outbox;
+mod overdue;
+mod pipe;
 mod program;
+mod route;
+mod serve;
+mod session;
 mod share;
+mod talk;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
@@ -19,18 +30,25 @@ use indexmap::IndexMap;
 
 use super::launch::{FleetIo, Launch, Launcher};
 use super::{BoxFuture, Transport};
-use crate::event::{ErrorCode, NodeId, Outcome, Stop};
+use crate::event::{ErrorCode, Failure, NodeId, Outcome, Stop};
 use crate::gateway::Reach;
 use crate::gateway::merge::fold;
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 use crate::topology::{Loads, Topology};
 
+use super::ssh::errors::printable;
+pub use outbox::Outbox;
 pub use program::Program;
+pub use route::Routed;
+pub use serve::{Messages, serve};
 use share::{Lost, Share};
 
 /// A gateway that says nothing for so long, not even that it is alive, counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(30);
+
+/// What becomes of a node that no gateway leads to any more.
+const NO_ROUTE: &str = "no route: every gateway that leads there has failed";
 
 /// What is to be told of gateways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +83,15 @@ pub trait Above: Send + Sync + Debug {
     fn may_begin<'a>(&'a self, _nodes: &'a [NodeName]) -> BoxFuture<'a, bool> {
         Box::pin(async { true })
     }
+
+    /// Whether it is the user, who wants to know which gateway said something.
+    fn is_user(&self) -> bool {
+        true
+    }
 }
 
-/// The launcher over gateways.
-#[derive(Debug)]
+/// The launcher over gateways, and all that is to be known for going through them.
+#[derive(Debug, Clone)]
 pub struct Gateways {
     /// Who relays for whom.
     pub topology: Topology,
@@ -86,9 +109,34 @@ pub struct Gateways {
     pub open: OpenGateways,
 }
 
+impl Gateways {
+    /// What a gateway said of a failure, for whom we answer to.
+    fn believed(&self, failure: Failure, gateway: &str) -> Failure {
+        Failure {
+            code: failure.code,
+            message: self.labelled(&failure.message, gateway),
+            detail: failure.detail.map(|text| printable(text.as_bytes(), 200)),
+        }
+    }
+
+    /// A text that a gateway said, for whom we answer to.
+    fn labelled(&self, text: &str, gateway: &str) -> String {
+        let text = printable(text.as_bytes(), 400);
+        match self.above.is_user() {
+            true => format!("{text} (through gateway {gateway})"),
+            false => text,
+        }
+    }
+}
+
 impl Launcher for Gateways {
     fn takes(&self, node: &str) -> bool {
         !self.topology.ways(node).is_empty()
+    }
+
+    /// They hand out sessions, too ([`Routed`]).
+    fn is_only_way(&self) -> bool {
+        false
     }
 
     fn launch<'a>(&'a self, launch: Launch<'a>, io: FleetIo) -> BoxFuture<'a, ()> {
@@ -167,8 +215,7 @@ impl<'a> Dealing<'a> {
             tokio::task::yield_now().await;
         }
         for node in stranded {
-            let text = "no route: every gateway that leads there has failed";
-            let outcome = Outcome::failed(ErrorCode::Connect, text);
+            let outcome = Outcome::failed(ErrorCode::Connect, NO_ROUTE);
             self.io.finished(node, outcome, Duration::ZERO).await;
         }
         let share = |(gateway, nodes)| {

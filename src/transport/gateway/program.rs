@@ -32,6 +32,11 @@ pub(super) fn command_line() -> String {
     )
 }
 
+/// A command for any login shell that says what system it runs on, in the words of a gateway without the program.
+pub(super) fn question() -> String {
+    format!("exec sh -c 'echo {MISSING} $(uname -s) $(uname -m)'")
+}
+
 /// How the user can put it there.
 pub(super) fn advice(gateway: &str) -> String {
     format!(

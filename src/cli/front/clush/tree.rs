@@ -17,7 +17,7 @@ use crate::groups::Defaults;
 use crate::report::clush::Reasons;
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
-use crate::transport::gateway::OpenGateways;
+use crate::transport::gateway::{OpenGateways, Routed};
 use crate::transport::local::Local;
 use crate::transport::ways::Reached as Ready;
 
@@ -83,6 +83,7 @@ impl Tree {
             },
             user: user.or_else(|| given.user()),
             options: native.map_or_else(|| only_options(&words), |native| native.options),
+            via: None,
             local: !remote,
         };
         let spoken = Spoken::new(given.called, &given.console.err, Wording::Clush);
@@ -96,12 +97,13 @@ impl Tree {
         );
         gateways.lost = Some(Outcome::Exited { status: LOST });
         let open = gateways.open.clone();
-        let direct: Box<dyn Transport> = match remote {
-            true => Box::new(ssh),
-            false => Box::new(Local::new(given.nodes, given.folded.to_owned())),
+        let direct: Arc<dyn Transport> = match remote {
+            true => ssh,
+            false => Arc::new(Local::new(given.nodes, given.folded.to_owned())),
         };
+        let routed = Routed::new(gateways.clone(), direct, given.folded);
         let ready = Ready {
-            transport: direct,
+            transport: Box::new(routed),
             launcher: Some(Box::new(gateways)),
         };
         let reached = Reached { ready, reasons };

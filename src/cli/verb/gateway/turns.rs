@@ -135,6 +135,10 @@ impl Above for Turns {
     fn may_begin<'a>(&'a self, nodes: &'a [NodeName]) -> BoxFuture<'a, bool> {
         Box::pin(self.wait(nodes))
     }
+
+    fn is_user(&self) -> bool {
+        false
+    }
 }
 
 /// A transport that connects to a node when its work may begin.

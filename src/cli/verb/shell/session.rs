@@ -66,6 +66,9 @@ impl<'j, 'a> Session<'j, 'a> {
         let current = Current::default();
         current.set(job.nodes.clone());
         let input = Self::input(job, &current)?;
+        // Sessions stay open from one command to the next, those through gateways, too.
+        let launcher = &mut job.reached.launcher;
+        *launcher = launcher.take().filter(|launcher| launcher.is_only_way());
         let runtime = Runtime::start()?;
         let mut session = Session {
             pool: SessionPool::new(limits::spare_sessions(&job.plan)),

@@ -1,5 +1,7 @@
 //! Nodes behind gateways: real sshd between the root and its gateways, this program on them.
 
+mod sessions;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -26,6 +28,11 @@ impl Tree {
     /// So many gateways, `lb1` and so on; none of them has the program yet.
     fn up(gateways: u8) -> Option<Self> {
         Lab::sshd_only(gateways).map(|lab| Self { lab })
+    }
+
+    /// The same with HAProxy on each.
+    fn with_haproxy(gateways: u8) -> Option<Self> {
+        Lab::up(gateways).map(|lab| Self { lab })
     }
 
     /// The home of who logs in on a gateway.
@@ -320,7 +327,7 @@ fn gateways_that_are_not_what_they_should_be() {
         ),
         ("echo oops >&2; exit 5", "hapsh ended there with 5: oops"),
         (
-            r#"echo '{"hash":"gateway","v":1,"version":"0"}'; echo '{"event":"ready","nodes":"x"}'; cat"#,
+            r#"echo '{"hash":"gateway","v":2,"version":"0"}'; echo '{"event":"ready","nodes":"x"}'; cat"#,
             "it speaks of x",
         ),
         ("head -c 3000000 /dev/zero; cat", "a line of more than"),

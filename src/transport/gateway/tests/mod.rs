@@ -1,6 +1,8 @@
 //! Gateways that are scripted: what they say, line by line, and what becomes of their nodes. The clock is paused, so
 //! that waiting costs nothing.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
