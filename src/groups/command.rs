@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::conf::Source;
 use super::{Error, Pairs, Upcall};
 
@@ -140,21 +142,19 @@ fn read(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, Trouble
 
 /// The groups that a `mapall` upcall printed, `group: nodes` in each line.
 pub(super) fn parse_mapall(text: &str) -> Result<Pairs, String> {
-    let mut groups: Pairs = Vec::new();
+    let mut groups: IndexMap<String, String> = IndexMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (name, nodes) = line
             .split_once(':')
             .ok_or_else(|| format!("mapall: invalid line '{line}' (expected 'group: nodes')"))?;
-        let name = name.trim();
-        let nodes = nodes.split_whitespace().collect::<Vec<_>>().join(",");
-        match groups.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) if known.is_empty() || nodes.is_empty() => known.push_str(&nodes),
-            Some((_, known)) => {
+        let known = groups.entry(name.trim().to_owned()).or_default();
+        for word in nodes.split_whitespace() {
+            if !known.is_empty() {
                 known.push(',');
-                known.push_str(&nodes);
             }
-            None => groups.push((name.to_owned(), nodes)),
+            known.push_str(word);
         }
     }
-    Ok(groups)
+    let groups = groups.into_iter();
+    Ok(groups.map(|(name, nodes)| (name, nodes.into())).collect())
 }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::{Error, Pairs, Upcall, file};
 use crate::ini::{self, Ini};
 
@@ -97,6 +99,7 @@ impl Source {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) sources: Vec<Source>,
+    places: HashMap<String, usize>,
     default: Option<usize>,
 }
 
@@ -131,6 +134,8 @@ impl Table {
                 for (name, groups) in
                     file::parse(&path.to_string_lossy(), &text).map_err(Error::Config)?
                 {
+                    let groups = groups.into_iter();
+                    let groups = groups.map(|(name, nodes)| (name, nodes.into())).collect();
                     table.add(Source {
                         name,
                         kind: Kind::File(Arc::new(groups)),
@@ -153,10 +158,8 @@ impl Table {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<(usize, &Source)> {
-        self.sources
-            .iter()
-            .enumerate()
-            .find(|(_, source)| source.name == name)
+        let place = *self.places.get(name)?;
+        Some((place, &self.sources[place]))
     }
 
     pub(super) fn default_source(&self) -> Option<(usize, &Source)> {
@@ -170,6 +173,7 @@ impl Table {
                 source.name
             )));
         }
+        self.places.insert(source.name.clone(), self.sources.len());
         self.sources.push(source);
         Ok(())
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use indexmap::IndexMap;
 use tokio::time::Instant;
 
 pub use conf::search_path;
@@ -147,10 +148,15 @@ pub struct Resolver {
     settings: Settings,
     table: OnceLock<Result<Table, Error>>,
     answers: Mutex<HashMap<Question, (Instant, Arc<str>)>>,
+    /// The answers to [`Upcall::MapAll`], read, by the text they were read from.
+    mapped: Mutex<HashMap<usize, Mapped>>,
 }
 
-/// Groups with their nodes.
-type Pairs = Vec<(String, String)>;
+/// Groups with their nodes, in the order in which they are told.
+type Pairs = IndexMap<String, Arc<str>>;
+
+/// An answer to [`Upcall::MapAll`], and what was read from it.
+type Mapped = (Arc<str>, Arc<Pairs>);
 
 /// Source, kind, and what it is about (a group, a node, or nothing).
 type Question = (usize, Upcall, String);
@@ -163,6 +169,7 @@ impl Resolver {
             settings,
             table: OnceLock::new(),
             answers: Mutex::default(),
+            mapped: Mutex::default(),
         }
     }
 
@@ -211,9 +218,15 @@ impl Resolver {
     /// When there is no such source, or it fails.
     pub fn map(&self, source: Option<&str>, group: &str) -> Result<Arc<str>, Error> {
         let (index, source) = self.source(source)?;
-        match self.mapped(index, source, Upcall::Map)? {
-            Some(groups) => Ok(Arc::from(lookup(&groups, group).unwrap_or_default())),
-            None => self.ask(index, source, Upcall::Map, group),
+        let Some(groups) = self.mapped(index, source, Upcall::Map)? else {
+            return self.ask(index, source, Upcall::Map, group);
+        };
+        match groups.get(group) {
+            Some(nodes) => Ok(Arc::clone(nodes)),
+            None if source.command(Upcall::Map).is_some() => {
+                self.ask(index, source, Upcall::Map, group)
+            }
+            None => Ok(Arc::from("")),
         }
     }
 
@@ -224,7 +237,7 @@ impl Resolver {
     pub fn list(&self, source: Option<&str>) -> Result<Vec<String>, Error> {
         let (index, source) = self.source(source)?;
         let names: Vec<String> = match self.mapped(index, source, Upcall::List)? {
-            Some(groups) => groups.iter().map(|(name, _)| name.clone()).collect(),
+            Some(groups) => groups.keys().cloned().collect(),
             None => {
                 let answer = self.ask(index, source, Upcall::List, "")?;
                 answer.split_whitespace().map(str::to_owned).collect()
@@ -247,7 +260,7 @@ impl Resolver {
             return Err(Error::NotEnough);
         }
         let groups = source.groups();
-        Ok(groups.and_then(|groups| lookup(groups, "all").map(Arc::from)))
+        Ok(groups.and_then(|groups| groups.get("all").cloned()))
     }
 
     /// The groups of a node, as the source tells them.
@@ -300,9 +313,15 @@ impl Resolver {
             Err(Error::List(detail)) => return Err(Error::failed(needs, detail)),
             answer => answer?,
         };
-        command::parse_mapall(&answer)
-            .map(|groups| Some(Arc::new(groups)))
-            .map_err(|detail| Error::failed(needs, detail))
+        if let Some((text, groups)) = locked(&self.mapped).get(&index)
+            && Arc::ptr_eq(text, &answer)
+        {
+            return Ok(Some(Arc::clone(groups)));
+        }
+        let groups = command::parse_mapall(&answer);
+        let groups = Arc::new(groups.map_err(|detail| Error::failed(needs, detail))?);
+        locked(&self.mapped).insert(index, (answer, Arc::clone(&groups)));
+        Ok(Some(groups))
     }
 
     /// The answer to a question, from memory if it is fresh enough.
@@ -347,13 +366,6 @@ impl Resolver {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lookup<'a>(groups: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    groups
-        .iter()
-        .find(|(group, _)| group == name)
-        .map(|(_, nodes)| nodes.as_str())
 }
 
 fn legal(names: Vec<String>) -> Result<Vec<String>, Error> {

@@ -144,6 +144,19 @@ fn upcalls_run_in_the_folder_of_their_file_without_input() {
 }
 
 #[test]
+fn what_mapall_does_not_print_is_asked_of_map() {
+    let site = conf(
+        "[x]\nmapall: echo all >>runs; echo 'g1: n1'; echo 'g2:'\nmap: echo $GROUP >>runs; echo m1\nlist: echo g9\n",
+    );
+    assert_eq!(site.map(None, "g1"), "n1");
+    assert_eq!(site.map(None, "g2"), "");
+    assert_eq!(site.map(None, "g9"), "m1");
+    assert_eq!(site.groups.list(None).unwrap(), ["g1", "g2"]);
+    let runs = fs::read_to_string(site.dir.path().join("runs")).unwrap();
+    assert_eq!(runs, "all\ng9\n");
+}
+
+#[test]
 fn mapall_answers_for_map_and_list() {
     let site = conf(
         "[x]\nmapall: echo run >>runs; printf 'g1: n[1-2]\\n\\ng2: n3 n4\\ng1: n9\\ng3:\\n'\n",

@@ -1,92 +1,25 @@
-//! Many names into one set, in time n log n whatever their order.
+//! Many names and sets into one set, in time n log n whatever their order.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::index::Index;
+use super::layers::Layers;
 use super::level::Level;
 use super::pattern::{self, Pattern};
 use super::range::RangeSet;
-use super::span::{self, Span};
-use super::{Body, NodeSet};
+use super::span::{self, Keep, Span};
+use super::{Body, NodeSet, steps};
 
 /// So many entries are collected before they are put in order for the first time.
 const FIRST_BATCH: usize = 1 << 16;
 
-/// Collects names and sets; much faster than inserting into a [`NodeSet`] one at a time.
+/// Collects names and sets; much faster than changing a [`NodeSet`] one at a time, and what is left of the order
+/// in which they come does not matter.
 #[derive(Debug, Default)]
 pub struct Builder {
-    places: HashMap<Pattern, usize>,
-    pending: Vec<Pending>,
-    /// The pattern of the name before, which most often is that of the next.
-    last: usize,
-    pattern: String,
-    indexes: Vec<Index>,
-}
-
-/// What has been collected of one pattern.
-#[derive(Debug)]
-struct Pending {
-    pattern: Pattern,
-    pattern_text: String,
-    dimensions: usize,
-    /// One dimension: spans in the order they came.
-    spans: Vec<Span<()>>,
-    sorted: bool,
-    /// More dimensions: tuples in the order they came, one index after the other.
-    tuples: Vec<Index>,
-    levels: Vec<Level>,
-    batch: usize,
-}
-
-impl Pending {
-    fn add_span(&mut self, span: Span<()>) {
-        match self.spans.last() {
-            Some(last) if span.first <= last.last => {
-                if span.first >= last.first && span.last <= last.last {
-                    return;
-                }
-                self.sorted = false;
-                self.spans.push(span);
-            }
-            _ => span::append(&mut self.spans, span),
-        }
-        if !self.sorted && self.spans.len() >= self.batch {
-            let spans = std::mem::take(&mut self.spans);
-            self.spans = RangeSet::from_unsorted(spans).into_spans();
-            self.sorted = true;
-            self.batch = (2 * self.spans.len()).max(FIRST_BATCH);
-        }
-    }
-
-    fn add_tuple(&mut self, tuple: &[Index]) {
-        self.tuples.extend_from_slice(tuple);
-        if self.tuples.len() >= self.batch * self.dimensions {
-            self.settle_tuples();
-            let width: usize = self.levels.iter().map(Level::width).sum();
-            self.batch = (2 * width).max(FIRST_BATCH);
-        }
-    }
-
-    fn settle_tuples(&mut self) {
-        if !self.tuples.is_empty() {
-            let tuples = std::mem::take(&mut self.tuples);
-            self.levels.push(Level::of_tuples(tuples, self.dimensions));
-            let levels = std::mem::take(&mut self.levels);
-            self.levels = vec![Level::union_of(levels, self.dimensions)];
-        }
-    }
-
-    fn finish(mut self) -> (Pattern, Body) {
-        let level = match self.dimensions {
-            0 => None,
-            1 => Some(Level::Last(RangeSet::from_unsorted(self.spans))),
-            dimensions => {
-                self.settle_tuples();
-                Some(Level::union_of(self.levels, dimensions))
-            }
-        };
-        (self.pattern, Body::new(level))
-    }
+    /// What was done before the names and sets at hand.
+    layers: Layers,
+    names: Collected,
 }
 
 impl Builder {
@@ -98,58 +31,183 @@ impl Builder {
 
     /// Adds one plain name. No character of it is an operator.
     pub fn add(&mut self, name: &str) {
+        self.names.add(name);
+    }
+
+    /// Adds what a set has.
+    pub fn add_set(&mut self, set: &NodeSet) {
+        self.names.add_set(set);
+    }
+
+    /// Adds the names of a pattern with their indexes in these sets.
+    pub(super) fn add_product(&mut self, pattern: &str, sets: &[RangeSet]) {
+        self.names.add_product(pattern, sets);
+    }
+
+    /// Takes away what a set has of all that was added so far.
+    pub fn difference(&mut self, set: &NodeSet) {
+        self.combine(set.clone(), Keep::DIFFERENCE);
+    }
+
+    /// Keeps what a set has of all that was added so far.
+    pub fn intersection(&mut self, set: &NodeSet) {
+        self.combine(set.clone(), Keep::INTERSECTION);
+    }
+
+    /// Keeps what either the set has or what was added so far, but not both.
+    pub fn symmetric_difference(&mut self, set: &NodeSet) {
+        self.combine(set.clone(), Keep::SYMMETRIC_DIFFERENCE);
+    }
+
+    pub(super) fn combine(&mut self, set: NodeSet, keep: Keep) {
+        self.settle();
+        self.layers.push(keep, set);
+    }
+
+    /// Whether nothing that was added so far is in the set.
+    #[must_use]
+    pub fn is_disjoint(&mut self, set: &NodeSet) -> bool {
+        self.settle();
+        !self.layers.meets(set)
+    }
+
+    /// The set so far.
+    #[must_use]
+    pub fn value(&mut self) -> &NodeSet {
+        self.settle();
+        self.layers.value()
+    }
+
+    /// The set of all that was added.
+    #[must_use]
+    pub fn finish(mut self) -> NodeSet {
+        self.settle();
+        self.layers.take()
+    }
+
+    fn settle(&mut self) {
+        if !self.names.is_empty() {
+            let names = std::mem::take(&mut self.names).finish();
+            self.layers.push(Keep::UNION, names);
+        }
+    }
+}
+
+/// Names and sets of which the union is wanted.
+#[derive(Debug, Default)]
+struct Collected {
+    /// Names without indexes.
+    plain: Vec<Pattern>,
+    plain_batch: usize,
+    places: HashMap<Pattern, usize>,
+    pending: Vec<Pending>,
+    /// The pattern of the name before, which most often is that of the next.
+    last: usize,
+    pattern: String,
+    indexes: Vec<Index>,
+}
+
+/// What has been collected of one pattern with indexes.
+#[derive(Debug)]
+struct Pending {
+    pattern: Pattern,
+    dimensions: usize,
+    /// One dimension: spans in the order they came.
+    spans: Vec<Span<()>>,
+    /// More dimensions: rows in the order they came, as [`Level::of_rows`] takes them.
+    rows: Vec<Index>,
+    levels: Vec<Level>,
+    /// The size of `levels`, roughly.
+    weight: usize,
+    /// At so many entries they are put in order, so that names that come again and again take no room.
+    batch: usize,
+}
+
+impl Collected {
+    const fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.pending.is_empty()
+    }
+
+    fn add(&mut self, name: &str) {
+        steps::count(1);
         let (mut pattern, mut indexes) = (
             std::mem::take(&mut self.pattern),
             std::mem::take(&mut self.indexes),
         );
         pattern::cut(name, &mut pattern, &mut indexes);
-        let pending = self.pending(&pattern, indexes.len());
         match indexes.as_slice() {
-            [] => {}
-            &[index] => pending.add_span(Span {
-                first: index,
-                last: index,
-                tail: (),
-            }),
-            tuple => pending.add_tuple(tuple),
+            [] => self.add_plain(&pattern),
+            [.., last] => {
+                let pending = self.pending(&pattern, indexes.len());
+                let (first, last) = (*last, *last);
+                match indexes.as_slice() {
+                    [_] => pending.add_span(Span {
+                        first,
+                        last,
+                        tail: (),
+                    }),
+                    tuple => pending.add_row(tuple.iter().copied(), last),
+                }
+            }
         }
         self.pattern = pattern;
         self.indexes = indexes;
     }
 
-    /// Adds the names of a pattern with their indexes in these sets.
-    pub(super) fn add_product(&mut self, pattern: &str, sets: &[RangeSet]) {
+    fn add_product(&mut self, pattern: &str, sets: &[RangeSet]) {
+        let Some((last, prefix)) = sets.split_last() else {
+            return self.add_plain(pattern);
+        };
+        let singles: Option<Vec<Index>> = prefix.iter().map(RangeSet::only).collect();
         let pending = self.pending(pattern, sets.len());
-        match sets {
-            [] => {}
-            [set] => set
-                .spans()
-                .iter()
-                .for_each(|span| pending.add_span(span.clone())),
-            sets => pending.levels.push(Level::product(sets)),
+        match singles {
+            Some(singles) if singles.is_empty() => pending.add_spans(last),
+            Some(singles) => {
+                for span in last.spans() {
+                    let row = singles.iter().copied().chain([span.first]);
+                    pending.add_row(row, span.last);
+                }
+            }
+            None => pending.add_level(Level::product(sets)),
         }
     }
 
-    /// Adds what a set has.
-    pub fn add_set(&mut self, set: &NodeSet) {
+    fn add_set(&mut self, set: &NodeSet) {
         for (pattern, body) in &set.bodies {
-            let pending = self.pending(std::borrow::Borrow::borrow(pattern), body.dimensions());
-            match &body.level {
-                None => {}
-                Some(Level::Last(set)) => set
-                    .spans()
-                    .iter()
-                    .for_each(|span| pending.add_span(span.clone())),
-                Some(level) => pending.levels.push(level.clone()),
+            let Some(level) = &body.level else {
+                self.add_plain(pattern.as_str());
+                continue;
+            };
+            let pending = self.pending(pattern.as_str(), body.dimensions());
+            match level {
+                Level::Last(set) => pending.add_spans(set),
+                level @ Level::More(_) => pending.add_level(level.clone()),
             }
         }
+    }
+
+    fn add_plain(&mut self, name: &str) {
+        if self.plain.last().is_some_and(|last| last.as_str() == name) {
+            return;
+        }
+        self.plain.push(Pattern::new(name));
+        if self.plain.len() >= self.plain_batch.max(FIRST_BATCH) {
+            self.settle_plain();
+            self.plain_batch = 2 * self.plain.len();
+        }
+    }
+
+    fn settle_plain(&mut self) {
+        steps::count(self.plain.len());
+        self.plain.sort();
+        self.plain.dedup();
     }
 
     fn pending(&mut self, pattern: &str, dimensions: usize) -> &mut Pending {
         let known = self
             .pending
             .get(self.last)
-            .is_some_and(|last| last.pattern_text == pattern);
+            .is_some_and(|last| last.pattern.as_str() == pattern);
         if !known {
             self.last = match self.places.get(pattern) {
                 Some(&place) => place,
@@ -157,16 +215,7 @@ impl Builder {
                     let place = self.pending.len();
                     let key = Pattern::new(pattern);
                     self.places.insert(key.clone(), place);
-                    self.pending.push(Pending {
-                        pattern: key,
-                        pattern_text: pattern.to_owned(),
-                        dimensions,
-                        spans: Vec::new(),
-                        sorted: true,
-                        tuples: Vec::new(),
-                        levels: Vec::new(),
-                        batch: FIRST_BATCH,
-                    });
+                    self.pending.push(Pending::new(key, dimensions));
                     place
                 }
             };
@@ -174,13 +223,97 @@ impl Builder {
         &mut self.pending[self.last]
     }
 
-    /// The set of all that was added.
-    #[must_use]
-    pub fn finish(self) -> NodeSet {
-        let bodies = self.pending.into_iter().map(Pending::finish);
+    fn finish(mut self) -> NodeSet {
+        self.settle_plain();
+        let plain = self.plain.into_iter();
+        let plain = plain.map(|pattern| (pattern, Body::new(None)));
+        let pending = self.pending.into_iter().map(Pending::finish);
         NodeSet {
-            bodies: bodies.filter(|(_, body)| !body.is_empty()).collect(),
+            bodies: plain
+                .chain(pending.filter(|(_, body)| !body.is_empty()))
+                .collect(),
         }
+    }
+}
+
+impl Pending {
+    const fn new(pattern: Pattern, dimensions: usize) -> Self {
+        Self {
+            pattern,
+            dimensions,
+            spans: Vec::new(),
+            rows: Vec::new(),
+            levels: Vec::new(),
+            weight: 0,
+            batch: FIRST_BATCH,
+        }
+    }
+
+    fn add_span(&mut self, span: Span<()>) {
+        match self.spans.last() {
+            Some(last) if span.first <= last.last => {
+                if span.first < last.first || span.last > last.last {
+                    self.spans.push(span);
+                }
+            }
+            _ => span::append(&mut self.spans, span),
+        }
+        if self.spans.len() >= self.batch {
+            self.settle_spans();
+        }
+    }
+
+    fn add_spans(&mut self, set: &RangeSet) {
+        steps::count(set.spans().len());
+        self.spans.extend_from_slice(set.spans());
+        if self.spans.len() >= self.batch {
+            self.settle_spans();
+        }
+    }
+
+    fn settle_spans(&mut self) {
+        let spans = std::mem::take(&mut self.spans);
+        self.spans = RangeSet::from_unsorted(spans).into_spans();
+        self.batch = (2 * self.spans.len()).max(FIRST_BATCH);
+    }
+
+    /// Adds the names whose last index is one of a row of neighbours: all indexes of the first of them, and
+    /// the last index of the last.
+    fn add_row(&mut self, first: impl Iterator<Item = Index>, last: Index) {
+        self.rows.extend(first);
+        self.rows.push(last);
+        if self.rows.len() >= self.batch * (self.dimensions + 1) {
+            self.settle_levels();
+        }
+    }
+
+    fn add_level(&mut self, level: Level) {
+        self.weight += level.weight();
+        self.levels.push(level);
+        if self.weight >= self.batch {
+            self.settle_levels();
+        }
+    }
+
+    fn settle_levels(&mut self) {
+        if !self.rows.is_empty() {
+            let rows = std::mem::take(&mut self.rows);
+            self.levels.push(Level::of_rows(rows, self.dimensions));
+        }
+        let levels = std::mem::take(&mut self.levels);
+        self.levels = vec![Level::union_of(levels, self.dimensions)];
+        self.weight = self.levels.iter().map(Level::weight).sum();
+        self.batch = (2 * self.weight).max(FIRST_BATCH);
+    }
+
+    fn finish(mut self) -> (Pattern, Body) {
+        let level = if self.dimensions == 1 {
+            Some(Level::Last(RangeSet::from_unsorted(self.spans)))
+        } else {
+            self.settle_levels();
+            self.levels.pop()
+        };
+        (self.pattern, Body::new(level))
     }
 }
 

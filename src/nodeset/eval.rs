@@ -1,10 +1,14 @@
 //! Expression to node set. Groups come in by reference.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 
+use hashbrown::HashMap;
+
+use super::expr::{Expr, Operand, Term};
+use super::groups::{GroupError, Groups, Upcall};
 use super::mask::Mask;
-use super::parse::{Expr, Operand, ParseError, Product, parse};
+use super::parse::{ParseError, parse};
 use super::span::Keep;
 use super::{Builder, NodeSet};
 
@@ -16,190 +20,6 @@ const MAX_GROUPS: u128 = 1_000_000;
 
 /// Wildcards are compared with so many names.
 const MAX_COMPARED: u128 = 10_000_000;
-
-/// Where groups come from. A source of `None` is the default source.
-///
-/// Definitions are node set expressions, several of them separated by white space; [`eval`] resolves
-/// the groups they name.
-pub trait Groups {
-    /// The definition of a group; empty if the source answers with nothing.
-    ///
-    /// # Errors
-    /// When there is no such source, or it fails.
-    fn map(&self, source: Option<&str>, group: &str) -> Result<String, GroupError>;
-
-    /// The definition of all nodes; `None` if the source has none, then it is the union of its groups.
-    ///
-    /// # Errors
-    /// When there is no such source, or it fails.
-    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError>;
-
-    /// The names of all groups.
-    ///
-    /// # Errors
-    /// When there is no such source, it cannot list its groups, or it fails.
-    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError>;
-
-    /// The groups that have the node; `None` if the source cannot tell without a look at every group.
-    ///
-    /// # Errors
-    /// When there is no such source, or it fails.
-    fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError>;
-
-    /// The names of the sources, the default first.
-    ///
-    /// # Errors
-    /// When the configuration of the sources cannot be used.
-    fn sources(&self) -> Result<Vec<String>, GroupError>;
-
-    /// These questions will be asked one by one: a source may ask them all at once now.
-    fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
-        let _ = (source, upcall, subjects);
-    }
-}
-
-impl<G: Groups + ?Sized> Groups for &G {
-    fn map(&self, source: Option<&str>, group: &str) -> Result<String, GroupError> {
-        (**self).map(source, group)
-    }
-
-    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
-        (**self).all(source)
-    }
-
-    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
-        (**self).list(source)
-    }
-
-    fn reverse(&self, source: Option<&str>, node: &str) -> Result<Option<Vec<String>>, GroupError> {
-        (**self).reverse(source, node)
-    }
-
-    fn sources(&self) -> Result<Vec<String>, GroupError> {
-        (**self).sources()
-    }
-
-    fn prepare(&self, source: Option<&str>, upcall: Upcall, subjects: &[String]) {
-        (**self).prepare(source, upcall, subjects);
-    }
-}
-
-/// No source at all.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoGroups;
-
-impl NoGroups {
-    fn error<T>(source: Option<&str>) -> Result<T, GroupError> {
-        Err(GroupError::UnknownSource(
-            source.unwrap_or("<default>").into(),
-        ))
-    }
-}
-
-impl Groups for NoGroups {
-    fn map(&self, source: Option<&str>, _: &str) -> Result<String, GroupError> {
-        Self::error(source)
-    }
-
-    fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
-        Self::error(source)
-    }
-
-    fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
-        Self::error(source)
-    }
-
-    fn reverse(&self, source: Option<&str>, _: &str) -> Result<Option<Vec<String>>, GroupError> {
-        Self::error(source)
-    }
-
-    fn sources(&self) -> Result<Vec<String>, GroupError> {
-        Ok(Vec::new())
-    }
-}
-
-/// What a source can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upcall {
-    /// The nodes of a group.
-    Map,
-    /// All nodes.
-    All,
-    /// All groups.
-    List,
-    /// The groups of a node.
-    Reverse,
-}
-
-impl fmt::Display for Upcall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Map => "map",
-            Self::All => "all",
-            Self::List => "list",
-            Self::Reverse => "reverse",
-        })
-    }
-}
-
-/// Why groups could not be had. Displays as ClusterShell words it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupError {
-    /// No source of that name, `<default>` if there is none at all.
-    UnknownSource(String),
-    /// The source does not define what it was asked for.
-    NoUpcall {
-        /// What it was asked for.
-        upcall: Upcall,
-        /// Its name.
-        source: String,
-    },
-    /// The source was asked and failed.
-    Failed {
-        /// What it was asked for.
-        upcall: Upcall,
-        /// Its command, or what went wrong.
-        command: String,
-    },
-    /// A group name with a character that means something in node sets.
-    IllegalCharacter(String),
-    /// The configuration of the sources is not valid.
-    Config(String),
-    /// A file that is not in the dialect it should be in: the whole message.
-    File(String),
-    /// Anything else.
-    Other(String),
-}
-
-impl fmt::Display for GroupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownSource(source) => write!(f, "Unknown group source: \"{source}\""),
-            Self::NoUpcall { upcall, source } => {
-                write!(
-                    f,
-                    "No {upcall} upcall defined for group source \"{source}\""
-                )
-            }
-            Self::Failed { upcall, command } => match upcall {
-                Upcall::Map => f.write_str(command),
-                Upcall::All => write!(f, "External error: Failed to get all nodes: {command}"),
-                Upcall::List => write!(f, "Group error: {command}"),
-                Upcall::Reverse => {
-                    write!(f, "External error: Group source query failed: {command}")
-                }
-            },
-            Self::IllegalCharacter(character) => {
-                write!(f, "Illegal group character: \"{character}\"")
-            }
-            Self::Config(message) => write!(f, "Group resolver error: {message}"),
-            Self::File(message) => f.write_str(message),
-            Self::Other(message) => write!(f, "External error: {message}"),
-        }
-    }
-}
-
-impl std::error::Error for GroupError {}
 
 /// Why an expression has no value. Displays as ClusterShell words it, but for groups that name each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,7 +89,7 @@ impl From<GroupError> for EvalError {
 /// # Errors
 /// When it names a group that cannot be resolved. An unknown group of a known source is empty.
 pub fn eval(expr: &Expr, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
-    Evaluation::new(groups).expr(expr, None)
+    Evaluator::new(groups).expr(expr, None)
 }
 
 /// Nodes, and what of the expression they come from had no effect on them.
@@ -288,8 +108,8 @@ pub struct Targets {
 /// As [`eval`].
 pub fn eval_targets(expr: &Expr, groups: &dyn Groups) -> Result<Targets, EvalError> {
     let mut idle = Vec::new();
-    let mut evaluation = Evaluation::new(groups);
-    let nodes = evaluation.terms(expr, None, Side::Include(&mut idle))?;
+    let mut evaluator = Evaluator::new(groups);
+    let nodes = evaluator.terms(expr, None, Side::Include(&mut idle))?;
     Ok(Targets { nodes, idle })
 }
 
@@ -303,10 +123,10 @@ pub fn eval_exclusion(
     groups: &dyn Groups,
     targets: &NodeSet,
 ) -> Result<Targets, EvalError> {
-    let mut evaluation = Evaluation::new(groups);
+    let mut evaluator = Evaluator::new(groups);
     let mut idle = Vec::new();
     if expr.terms.iter().any(|term| term.keep != Keep::UNION) {
-        let nodes = evaluation.terms(expr, None, Side::Exclude(targets))?;
+        let nodes = evaluator.terms(expr, None, Side::Exclude(targets))?;
         if nodes.is_disjoint(targets) {
             idle.push(expr.to_string());
         }
@@ -315,7 +135,7 @@ pub fn eval_exclusion(
     let mut united = Builder::new();
     for term in &expr.terms {
         let mut one = Builder::new();
-        evaluation.operand(&term.operand, None, Some(targets), &mut one)?;
+        evaluator.operand(&term.operand, None, Some(targets), &mut one)?;
         let one = one.finish();
         if one.is_disjoint(targets) {
             idle.push(term.operand.to_string());
@@ -333,7 +153,7 @@ pub fn eval_exclusion(
 /// # Errors
 /// When one of them is none, or names a group that cannot be resolved.
 pub fn eval_words(text: &str, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
-    Evaluation::new(groups).text(text, None)
+    Evaluator::new(groups).text(text, None)
 }
 
 /// The nodes of a group, or all nodes of a source without a group's name.
@@ -345,11 +165,9 @@ pub fn group_nodes(
     group: Option<&str>,
     groups: &dyn Groups,
 ) -> Result<NodeSet, EvalError> {
-    let mut evaluation = Evaluation::new(groups);
-    match group {
-        Some(group) => evaluation.group(source, group),
-        None => evaluation.all(source),
-    }
+    Evaluator::new(groups)
+        .group_nodes(source, group)
+        .map(Rc::unwrap_or_clone)
 }
 
 /// The names of the groups of a source, in order.
@@ -379,67 +197,77 @@ impl<'a> Side<'a> {
     }
 }
 
-impl Product {
-    /// The names.
-    fn set(&self) -> NodeSet {
-        let mut names = Builder::new();
-        names.add_product(&self.pattern, &self.sets);
-        names.finish()
-    }
+/// Whether the operand has wildcards that are compared with the nodes on its left.
+fn is_compared(term: &Term) -> bool {
+    term.keep != Keep::SYMMETRIC_DIFFERENCE && matches!(term.operand, Operand::Matching(_))
 }
 
-/// As it may be written.
-impl fmt::Display for Operand {
+/// A question to a source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    source: Option<String>,
+    /// The group, or all nodes.
+    group: Option<String>,
+    /// Whether wildcards in the answer are looked up.
+    wildcards: Wildcards,
+}
+
+/// What wildcards in a definition are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Wildcards {
+    /// Nodes of the source that match.
+    Matched,
+    /// Text: this is what others are to be compared with.
+    Literal,
+}
+
+impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = |source: &Option<String>| {
-            let source = source.as_deref();
-            source.map_or_else(String::new, |source| format!("{source}:"))
-        };
-        match self {
-            Self::Nodes(product) | Self::Matching(product) => write!(f, "{}", product.set()),
-            Self::Group {
-                source: from,
-                names,
-            } => write!(f, "@{}{}", source(from), names.set()),
-            Self::All { source: from } => write!(f, "@{}*", source(from)),
-            Self::GroupNames { source } => write!(f, "@@{}", source.as_deref().unwrap_or_default()),
-        }
+        f.write_str(&written(self.source.as_deref(), self.group.as_deref()))
     }
 }
 
-/// As it may be written.
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, term) in self.terms.iter().enumerate() {
-            let operator = match term.keep {
-                _ if place == 0 => "",
-                Keep::DIFFERENCE => "!",
-                Keep::INTERSECTION => "&",
-                Keep::SYMMETRIC_DIFFERENCE => "^",
-                _ => ",",
-            };
-            write!(f, "{operator}{}", term.operand)?;
-        }
-        Ok(())
-    }
-}
-
-/// A question to a source: the group, or all of it.
-type Question = (Option<String>, Option<String>);
-
-/// One evaluation: which groups are being resolved, and which were.
-struct Evaluation<'a> {
+/// Resolves groups and remembers what they are, so that many questions ask each source once.
+pub struct Evaluator<'a> {
     groups: &'a dyn Groups,
+    wildcards: Wildcards,
+    /// Which groups are being resolved.
     way: Vec<Question>,
-    known: HashMap<Question, NodeSet>,
+    known: HashMap<Question, Rc<NodeSet>>,
 }
 
-impl<'a> Evaluation<'a> {
-    fn new(groups: &'a dyn Groups) -> Self {
+impl fmt::Debug for Evaluator<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evaluator")
+            .field("known", &self.known.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    /// One that has resolved nothing yet.
+    #[must_use]
+    pub fn new(groups: &'a dyn Groups) -> Self {
         Self {
             groups,
+            wildcards: Wildcards::Matched,
             way: Vec::new(),
             known: HashMap::new(),
+        }
+    }
+
+    /// The nodes of a group, or all nodes of a source without a group's name.
+    ///
+    /// # Errors
+    /// When the source cannot be asked, fails, or gives a definition that is no node set.
+    pub fn group_nodes(
+        &mut self,
+        source: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<Rc<NodeSet>, EvalError> {
+        match group {
+            Some(group) => self.group(source, group),
+            None => self.all(source),
         }
     }
 
@@ -460,45 +288,32 @@ impl<'a> Evaluation<'a> {
         source: Option<&str>,
         mut side: Side<'_>,
     ) -> Result<NodeSet, EvalError> {
-        let mut value = NodeSet::new();
-        // Unions are gathered, and made when another operator or the end comes.
-        let mut united = Builder::new();
-        let mut waiting = false;
+        let mut value = Builder::new();
         for term in &expr.terms {
             if term.keep == Keep::UNION {
-                self.operand(&term.operand, source, side.targets(), &mut united)?;
-                waiting = true;
+                self.operand(&term.operand, source, side.targets(), &mut value)?;
                 continue;
-            }
-            if std::mem::take(&mut waiting) {
-                value.union(&std::mem::take(&mut united).finish());
             }
             let mut other = Builder::new();
             let compared = match &side {
-                Side::Include(_) if term.keep != Keep::SYMMETRIC_DIFFERENCE => Some(&value),
+                Side::Include(_) if is_compared(term) => Some(value.value()),
                 Side::None | Side::Include(_) | Side::Exclude(_) => side.targets(),
             };
             self.operand(&term.operand, source, compared, &mut other)?;
             let other = other.finish();
             if let Side::Include(idle) = &mut side
                 && term.keep == Keep::DIFFERENCE
-                && other.is_disjoint(&value)
+                && value.is_disjoint(&other)
             {
                 idle.push(term.operand.to_string());
             }
-            value.combine(&other, term.keep);
+            value.combine(other, term.keep);
         }
-        if waiting {
-            let united = united.finish();
-            if value.is_empty() {
-                return Ok(united);
-            }
-            value.union(&united);
-        }
-        Ok(value)
+        Ok(value.finish())
     }
 
-    /// Adds the value of an operand. Wildcards are compared with the given nodes, else with all of the default source.
+    /// Adds the value of an operand. Wildcards are compared with the given nodes, else with all of the source in which
+    /// they stand.
     fn operand(
         &mut self,
         operand: &Operand,
@@ -511,14 +326,23 @@ impl<'a> Evaluation<'a> {
             _ => Ok(()),
         };
         match operand {
+            Operand::Name(name) => into.add(name),
             Operand::Nodes(product) => into.add_product(&product.pattern, &product.sets),
+            Operand::Matching(product)
+                if compared.is_none() && self.wildcards == Wildcards::Literal =>
+            {
+                into.add_product(&product.pattern, &product.sets);
+            }
             Operand::Matching(product) => {
                 let mask = Mask::of(product);
                 let all;
                 let compared = match compared {
                     Some(nodes) => nodes,
                     None => {
-                        all = self.all(None)?;
+                        self.wildcards = Wildcards::Literal;
+                        let found = self.all(here);
+                        self.wildcards = Wildcards::Matched;
+                        all = found?;
                         &all
                     }
                 };
@@ -537,7 +361,10 @@ impl<'a> Evaluation<'a> {
                 let groups: Vec<String> = groups.iter().collect();
                 into.add_set(&self.groups(source.as_deref().or(here), &groups)?);
             }
-            Operand::All { source } => into.add_set(&self.all(source.as_deref().or(here))?),
+            Operand::All { source } => {
+                let all = self.all(source.as_deref().or(here))?;
+                into.add_set(&all);
+            }
             Operand::GroupNames { source } => {
                 let source = source.as_deref().or(here);
                 into.add_set(&group_names(source, self.groups)?);
@@ -546,8 +373,8 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn group(&mut self, source: Option<&str>, name: &str) -> Result<NodeSet, EvalError> {
-        self.once((source.map(Into::into), Some(name.into())), |this| {
+    fn group(&mut self, source: Option<&str>, name: &str) -> Result<Rc<NodeSet>, EvalError> {
+        self.once(source, Some(name), |this| {
             let text = this.groups.map(source, name).map_err(|error| {
                 if let GroupError::Failed {
                     upcall: Upcall::Map,
@@ -563,8 +390,8 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn all(&mut self, source: Option<&str>) -> Result<NodeSet, EvalError> {
-        self.once((source.map(Into::into), None), |this| {
+    fn all(&mut self, source: Option<&str>) -> Result<Rc<NodeSet>, EvalError> {
+        self.once(source, None, |this| {
             if let Some(text) = this.groups.all(source)? {
                 return this.text(&text, source);
             }
@@ -580,7 +407,7 @@ impl<'a> Evaluation<'a> {
         }
         let mut union = Builder::new();
         for name in names {
-            union.add_set(&self.group(source, name)?);
+            union.add_set(&*self.group(source, name)?);
         }
         Ok(union.finish())
     }
@@ -588,22 +415,28 @@ impl<'a> Evaluation<'a> {
     /// Resolves what was not resolved before, unless it is being resolved.
     fn once(
         &mut self,
-        question: Question,
+        source: Option<&str>,
+        group: Option<&str>,
         resolve: impl FnOnce(&mut Self) -> Result<NodeSet, EvalError>,
-    ) -> Result<NodeSet, EvalError> {
+    ) -> Result<Rc<NodeSet>, EvalError> {
+        let question = Question {
+            source: source.map(Into::into),
+            group: group.map(Into::into),
+            wildcards: self.wildcards,
+        };
         if let Some(known) = self.known.get(&question) {
-            return Ok(known.clone());
+            return Ok(Rc::clone(known));
         }
         let begun = self.way.iter().position(|asked| *asked == question);
-        self.way.push(question.clone());
-        if begun.is_some() || self.way.len() > MAX_DEPTH {
-            let way = self.way[begun.unwrap_or(0)..].iter();
-            let names = way.map(|(source, group)| written(source.as_deref(), group.as_deref()));
-            return Err(EvalError::Cycle(names.collect()));
+        if begun.is_some() || self.way.len() == MAX_DEPTH {
+            let way = self.way[begun.unwrap_or(0)..].iter().chain([&question]);
+            return Err(EvalError::Cycle(way.map(ToString::to_string).collect()));
         }
-        let nodes = resolve(self)?;
+        self.way.push(question.clone());
+        let nodes = resolve(self);
         self.way.pop();
-        self.known.insert(question, nodes.clone());
+        let nodes = Rc::new(nodes?);
+        self.known.insert(question, Rc::clone(&nodes));
         Ok(nodes)
     }
 }

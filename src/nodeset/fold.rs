@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::index::Index;
 use super::range::RangeSet;
-use super::span::Span;
+use super::span::{self, Span};
 
 /// From how many members on a run with a step greater than one is written `a-b/step`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -214,12 +214,13 @@ impl RangeSet {
     #[must_use]
     pub fn contiguous(&self) -> Vec<Self> {
         let mut sets = Vec::new();
+        let mut rest = self.spans();
         self.pieces(Autostep::Off, &mut |piece| {
-            let after = self.spans().partition_point(|span| span.last < piece.first);
-            let end = self
-                .spans()
-                .partition_point(|span| span.first <= piece.last);
-            sets.push(Self::from_sorted(self.spans()[after..end].to_vec()));
+            // A piece may cross a number of digits: then it has several spans.
+            let count = span::leading(rest, |span| span.last <= piece.last);
+            let (spans, behind) = rest.split_at(count);
+            rest = behind;
+            sets.push(Self::from_sorted(spans.to_vec()));
         });
         sets
     }

@@ -19,6 +19,9 @@ pub(super) const fn power(exponent: usize) -> u128 {
 }
 
 impl Index {
+    /// Before all others.
+    pub(super) const MIN: Self = Self(0);
+
     const SHIFT: u32 = 120;
     const MASK: u128 = (1 << Self::SHIFT) - 1;
 

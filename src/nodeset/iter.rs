@@ -1,5 +1,6 @@
 //! The names of a set one after the other, made as they are asked for.
 
+use std::borrow::Cow;
 use std::collections::btree_map;
 
 use super::index::Index;
@@ -45,7 +46,7 @@ impl<'a> Cursor<'a> {
                 if let Some(sets) = self.sets {
                     return Some((pattern, sets));
                 }
-                if let Some(sets) = body.products().nth(*next) {
+                if let Some(sets) = body.product(*next) {
                     *next += 1;
                     self.sets = Some(sets);
                     self.at.clear();
@@ -123,7 +124,7 @@ impl Stretch<'_> {
 pub struct Names<'a> {
     cursor: Cursor<'a>,
     pattern: Option<&'a Pattern>,
-    texts: Vec<String>,
+    texts: Vec<Cow<'a, str>>,
     /// What stands before and behind the last index.
     head: String,
     tail: String,

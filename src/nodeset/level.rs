@@ -3,12 +3,14 @@
 //! A product such as `a[1-1000]b[1-1000]` is one span over one span. The form is canonical, so equal sets
 //! are equal values, and every operation walks spans without listing tuples.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::index::Index;
 use super::range::RangeSet;
 use super::span::{self, Keep, Span};
+use super::steps;
 
 /// The indexes of one dimension and what follows each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,36 +52,42 @@ impl Level {
         }
     }
 
-    /// The set of these tuples, of `dimensions` indexes each, in any order.
-    pub(super) fn of_tuples(mut flat: Vec<Index>, dimensions: usize) -> Self {
+    /// The set of these rows, one after the other in any order: the indexes of a tuple, of which there are
+    /// `dimensions`, and then up to where its last index goes on.
+    pub(super) fn of_rows(mut flat: Vec<Index>, dimensions: usize) -> Self {
+        steps::count(flat.len() / (dimensions + 1));
+        // Most often these are a few lists in order, which a stable sort merges.
         match dimensions {
-            2 => flat.as_chunks_mut::<2>().0.sort_unstable(),
-            3 => flat.as_chunks_mut::<3>().0.sort_unstable(),
-            4 => flat.as_chunks_mut::<4>().0.sort_unstable(),
+            2 => flat.as_chunks_mut::<3>().0.sort(),
+            3 => flat.as_chunks_mut::<4>().0.sort(),
+            4 => flat.as_chunks_mut::<5>().0.sort(),
             _ => {
-                let mut tuples: Vec<&[Index]> = flat.chunks_exact(dimensions).collect();
-                tuples.sort_unstable();
-                flat = tuples.concat();
+                let mut rows: Vec<&[Index]> = flat.chunks_exact(dimensions + 1).collect();
+                rows.sort();
+                flat = rows.concat();
             }
         }
         Self::of_sorted(&flat, dimensions, 0)
     }
 
-    /// The set of sorted tuples, seen from the dimension `depth` on; the indexes before it are all the same.
+    /// The set of sorted rows, seen from the dimension `depth` on; the indexes before it are all the same.
     fn of_sorted(flat: &[Index], dimensions: usize, depth: usize) -> Self {
+        let width = dimensions + 1;
         if depth + 1 == dimensions {
             let mut spans: Vec<Span<()>> = Vec::new();
-            for tuple in flat.chunks_exact(dimensions) {
-                let index = tuple[depth];
-                if spans.last().is_some_and(|span| span.last == index) {
-                    continue;
+            for row in flat.chunks_exact(width) {
+                let (first, last) = (row[depth], row[width - 1]);
+                match spans.last_mut() {
+                    Some(span) if first <= span.last => span.last = span.last.max(last),
+                    _ => span::append(
+                        &mut spans,
+                        Span {
+                            first,
+                            last,
+                            tail: (),
+                        },
+                    ),
                 }
-                let span = Span {
-                    first: index,
-                    last: index,
-                    tail: (),
-                };
-                span::append(&mut spans, span);
             }
             return Self::Last(RangeSet::from_sorted(spans));
         }
@@ -87,9 +95,9 @@ impl Level {
         let mut rest = flat;
         while let Some(&index) = rest.get(depth) {
             let same = rest
-                .chunks_exact(dimensions)
-                .position(|tuple| tuple[depth] != index)
-                .map_or(rest.len(), |tuples| tuples * dimensions);
+                .chunks_exact(width)
+                .position(|row| row[depth] != index)
+                .map_or(rest.len(), |rows| rows * width);
             let (here, behind) = rest.split_at(same);
             rest = behind;
             let span = Span {
@@ -125,11 +133,27 @@ impl Level {
         }
     }
 
-    /// How many spans it has here; a measure of the work on it.
+    /// How many spans it has here.
     pub(super) fn width(&self) -> usize {
         match self {
             Self::Last(set) => set.spans().len(),
             Self::More(spans) => spans.len(),
+        }
+    }
+
+    /// How many spans it has in all dimensions; those of a tail that neighbours share count once.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Last(set) => set.spans().len(),
+            Self::More(spans) => {
+                let mut known: *const Self = std::ptr::null();
+                let tails = spans.iter().map(|span| {
+                    let tail = Arc::as_ptr(&span.tail);
+                    let is_known = std::mem::replace(&mut known, tail) == tail;
+                    if is_known { 0 } else { span.tail.weight() }
+                });
+                spans.len() + tails.sum::<usize>()
+            }
         }
     }
 
@@ -191,21 +215,17 @@ impl Level {
                 // The same two tails meet again and again where a product was cut.
                 let mut known: HashMap<(*const Self, *const Self), Option<Arc<Self>>> =
                     HashMap::new();
-                Self::More(span::combine(left, right, |left, right| {
-                    match (left, right) {
-                        (Some(left), Some(right)) if Arc::ptr_eq(left, right) => {
-                            keep.both.then(|| Arc::clone(left))
-                        }
-                        (Some(left), Some(right)) => known
-                            .entry((Arc::as_ptr(left), Arc::as_ptr(right)))
-                            .or_insert_with(|| {
-                                let tail = left.combine(right, keep);
-                                (!tail.is_empty()).then(|| Arc::new(tail))
-                            })
-                            .clone(),
-                        (Some(tail), None) => keep.left.then(|| Arc::clone(tail)),
-                        (None, tail) => tail.filter(|_| keep.right).cloned(),
+                Self::More(span::combine(left, right, keep, |left, right| {
+                    if Arc::ptr_eq(left, right) {
+                        return keep.both.then(|| Arc::clone(left));
                     }
+                    known
+                        .entry((Arc::as_ptr(left), Arc::as_ptr(right)))
+                        .or_insert_with(|| {
+                            let tail = left.combine(right, keep);
+                            (!tail.is_empty()).then(|| Arc::new(tail))
+                        })
+                        .clone()
                 }))
             }
             // Sets of different dimensions never meet: they belong to different patterns.

@@ -1,6 +1,6 @@
 //! Names with wildcards.
 
-use super::parse::Product;
+use super::expr::Product;
 use super::pattern::Pattern;
 use super::range::RangeSet;
 
@@ -19,8 +19,8 @@ enum Token<'a> {
 impl<'a> Mask<'a> {
     pub(super) fn of(product: &'a Product) -> Self {
         let mut tokens = Vec::new();
-        let texts = Pattern::new(&product.pattern).texts();
-        for (place, text) in texts.iter().enumerate() {
+        let pattern = Pattern::new(&product.pattern);
+        for (place, text) in pattern.texts().iter().enumerate() {
             tokens.extend(text.chars().map(|char| match char {
                 '*' => Token::AnyText,
                 '?' => Token::AnyChar,

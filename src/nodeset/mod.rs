@@ -6,11 +6,15 @@
 
 mod builder;
 mod eval;
+mod expr;
 mod fold;
+mod groups;
 mod index;
 mod iter;
+mod layers;
 mod level;
 mod mask;
+mod operators;
 mod parse;
 mod pattern;
 mod product;
@@ -26,14 +30,16 @@ use std::sync::OnceLock;
 
 pub use builder::Builder;
 pub use eval::{
-    EvalError, GroupError, Groups, NoGroups, Targets, Upcall, eval, eval_exclusion, eval_targets,
-    eval_words, group_names, group_nodes,
+    EvalError, Evaluator, Targets, eval, eval_exclusion, eval_targets, eval_words, group_names,
+    group_nodes,
 };
+pub use expr::Expr;
 pub use fold::Autostep;
+pub use groups::{GroupError, Groups, NoGroups, Upcall};
 pub use iter::Names;
-pub use parse::{Expr, ParseError, ParseErrorKind, parse};
+pub use parse::{ParseError, ParseErrorKind, parse};
 pub use range::{RangeError, RangeErrorKind, RangeSet};
-pub use regroup::{Regrouped, regroup};
+pub use regroup::{Regrouped, groups_of, regroup};
 pub use render::{Axes, Style};
 
 use level::Level;
@@ -81,6 +87,10 @@ impl Body {
         self.level.as_ref().map_or(1, Level::count)
     }
 
+    fn width(&self) -> usize {
+        self.level.as_ref().map_or(1, Level::width)
+    }
+
     fn dimensions(&self) -> usize {
         let mut dimensions = 0;
         let mut level = self.level.as_ref();
@@ -94,17 +104,21 @@ impl Body {
         dimensions
     }
 
-    /// The products it folds to, in order.
-    fn products(&self) -> impl Iterator<Item = &[RangeSet]> {
-        let (one, many): (Option<&[RangeSet]>, &[Vector]) = match &self.level {
-            None => (Some(&[]), &[]),
-            Some(Level::Last(set)) => (Some(std::slice::from_ref(set)), &[]),
+    /// One of the products it folds to, by its place in their order.
+    fn product(&self, place: usize) -> Option<&[RangeSet]> {
+        match &self.level {
+            None => (place == 0).then_some(&[]),
+            Some(Level::Last(set)) => (place == 0).then_some(std::slice::from_ref(set)),
             Some(level) => {
                 let fold = || product::fold(level, self.dimensions());
-                (None, self.folded.get_or_init(fold))
+                self.folded.get_or_init(fold).get(place).map(AsRef::as_ref)
             }
-        };
-        one.into_iter().chain(many.iter().map(AsRef::as_ref))
+        }
+    }
+
+    /// The products it folds to, in order.
+    fn products(&self) -> impl Iterator<Item = &[RangeSet]> {
+        (0..).map_while(|place| self.product(place))
     }
 
     fn meets(&self, other: &Self) -> bool {
@@ -127,9 +141,7 @@ impl Body {
 /// The nodes whose names are nothing but these indexes.
 impl From<RangeSet> for NodeSet {
     fn from(ranges: RangeSet) -> Self {
-        let mut builder = Builder::new();
-        builder.add_product("%s", &[ranges]);
-        builder.finish()
+        Self::of_product(Pattern::new("%s"), &[ranges])
     }
 }
 
@@ -211,6 +223,12 @@ impl NodeSet {
         }
     }
 
+    /// How many ranges it is made of, roughly: a measure of the work on it.
+    fn width(&self) -> usize {
+        let widths = self.bodies.values().map(Body::width);
+        widths.sum()
+    }
+
     /// Adds what the other has.
     pub fn union(&mut self, other: &Self) {
         self.combine(other, Keep::UNION);
@@ -229,6 +247,16 @@ impl NodeSet {
     /// Keeps what exactly one of the two has.
     pub fn symmetric_difference(&mut self, other: &Self) {
         self.combine(other, Keep::SYMMETRIC_DIFFERENCE);
+    }
+
+    /// The names of a pattern with their indexes in these sets.
+    fn of_product(pattern: Pattern, sets: &[RangeSet]) -> Self {
+        let level = (!sets.is_empty()).then(|| Level::product(sets));
+        let body = Body::new(level);
+        let body = (!body.is_empty()).then_some((pattern, body));
+        Self {
+            bodies: body.into_iter().collect(),
+        }
     }
 
     fn combine(&mut self, other: &Self, keep: Keep) {

@@ -2,49 +2,12 @@
 
 use std::fmt;
 
+use super::expr::{Expr, Operand, Product, Term};
 use super::index::{Index, MAX_DIGITS};
 use super::pattern::{self, MAX_DIMENSIONS};
 use super::range::{RangeError, RangeErrorKind, RangeSet};
 use super::span::Keep;
 use super::steps;
-
-/// A node set expression: operands joined by operators, from left to right.
-#[derive(Debug, Clone, Default)]
-pub struct Expr {
-    pub(super) terms: Vec<Term>,
-}
-
-/// An operand and what is done with it.
-#[derive(Debug, Clone)]
-pub(super) struct Term {
-    pub(super) keep: Keep,
-    pub(super) operand: Operand,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Operand {
-    /// Nodes by name.
-    Nodes(Product),
-    /// The nodes of the default source that match wildcards.
-    Matching(Product),
-    /// `@group`, `@source:group`; several groups if the name has ranges.
-    Group {
-        source: Option<String>,
-        names: Product,
-    },
-    /// `@*`, `@source:*`.
-    All { source: Option<String> },
-    /// `@@`, `@@source`: the names of groups.
-    GroupNames { source: Option<String> },
-}
-
-/// Names of one pattern, with the indexes they may have.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Product {
-    /// As in [`pattern::Pattern`].
-    pub(super) pattern: String,
-    pub(super) sets: Vec<RangeSet>,
-}
 
 /// Why a text is no node set. Displays as ClusterShell words it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +102,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         }
         terms.push(Term {
             keep,
-            operand: reader.operand(end)?,
+            operand: reader.operand(end, operand.has_brackets)?,
         });
         let Some(operator) = behind else { break };
         keep = match operator {
@@ -261,9 +224,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the operand up to `end`.
-    fn operand(&mut self, end: usize) -> Result<Operand, ParseError> {
+    fn operand(&mut self, end: usize, has_brackets: bool) -> Result<Operand, ParseError> {
         self.skip_blanks();
         let written = self.text[self.at..end].trim_end();
+        if !has_brackets && is_plain(written) {
+            return Ok(Operand::Name(written.into()));
+        }
         let owned = |source: &str| (!source.is_empty()).then(|| source.to_owned());
         let Some(group) = written.strip_prefix('@') else {
             let product = self.product(self.at, written)?;
@@ -278,8 +244,12 @@ impl<'a> Reader<'a> {
             None => (None, group),
         };
         Ok(match (source, name) {
-            (None, name) if name.starts_with('@') => Operand::GroupNames {
-                source: owned(&name[1..]),
+            // ClusterShell takes `@x:@y` for one, too, and what stands behind two characters for its source.
+            (_, name) if name.starts_with('@') => Operand::GroupNames {
+                source: written
+                    .char_indices()
+                    .nth(2)
+                    .map(|(at, _)| written[at..].to_owned()),
             },
             (source, "*") => Operand::All {
                 source: source.and_then(owned),
@@ -360,6 +330,14 @@ impl<'a> Reader<'a> {
         product.sets.push(set);
         Ok(())
     }
+}
+
+/// Whether an operand without brackets is the name of a node as it stands.
+fn is_plain(written: &str) -> bool {
+    let bytes = written.as_bytes();
+    bytes.first().is_some_and(|first| *first != b'@')
+        && !bytes.iter().any(|byte| matches!(byte, b'*' | b'?'))
+        && !written.contains("..")
 }
 
 /// How many digits the text begins with.

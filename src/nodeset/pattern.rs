@@ -1,5 +1,6 @@
 //! What of a name is no index: `rack%s-node%s`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::index::{Index, MAX_DIGITS};
@@ -16,17 +17,28 @@ impl Pattern {
         Self(text.into())
     }
 
+    /// As text, `%s` and `%%` included.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The texts around the indexes: one more than there are indexes.
-    pub(super) fn texts(&self) -> Vec<String> {
-        let mut texts = vec![String::new()];
-        let mut chars = self.0.chars();
-        while let Some(char) = chars.next() {
-            match (char, texts.last_mut()) {
-                ('%', _) if chars.next() == Some('s') => texts.push(String::new()),
-                (char, Some(text)) => text.push(char),
-                (_, None) => {}
+    pub(super) fn texts(&self) -> Vec<Cow<'_, str>> {
+        let mut texts = Vec::new();
+        let mut text = Cow::Borrowed("");
+        let mut rest = &*self.0;
+        while let Some(at) = rest.find('%') {
+            let (before, behind) = rest.split_at(at);
+            text += before;
+            if behind.starts_with("%s") {
+                texts.push(std::mem::take(&mut text));
+            } else {
+                text += "%";
             }
+            rest = behind.get(2..).unwrap_or_default();
         }
+        text += rest;
+        texts.push(text);
         texts
     }
 }

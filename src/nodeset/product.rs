@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::index::Index;
 use super::level::Level;
 use super::range::RangeSet;
+use super::steps;
 
 /// Sets that would need more rows than this are folded from the products they are kept as.
 const MAX_ROWS: u128 = 1 << 20;
@@ -163,6 +164,7 @@ impl Merger {
         let mut at_hand: Option<Growing> = None;
         let mut row: Vec<u32> = Vec::new();
         level.rows(&mut Vec::new(), &mut |prefix, set| {
+            steps::count(set.spans().len());
             let Some(lowest) = first_by_text(set) else {
                 return;
             };
@@ -229,6 +231,7 @@ impl Merger {
         };
         let mut at_hand = Growing::of(first);
         for next in vectors {
+            steps::count(1);
             if !at_hand.take(next, interned) {
                 kept.extend_from_slice(at_hand.settle(interned));
                 at_hand = Growing::of(next);
@@ -276,6 +279,7 @@ impl Merger {
                         same[from..].iter().copied().find(|&place| !gone[place])
                     })
                     .min();
+                steps::count(1);
                 let Some(place) = next else { break };
                 let next = &self.flat[place * self.dimensions..(place + 1) * self.dimensions];
                 if !at_hand.take(next, &mut self.interned) {

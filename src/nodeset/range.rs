@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::index::{Index, MAX_DIGITS, power};
 use super::span::{self, Keep, Span};
+use super::steps;
 
 /// A range may not span more indexes than this.
 const MAX_SPAN: u128 = 1_000_000_000;
@@ -120,13 +121,11 @@ impl RangeSet {
         let mut offset = 0;
         for item in text.split(',') {
             let part = item.trim();
-            let mut spans = Vec::new();
-            read_range(part, &mut spans).map_err(|kind| RangeError {
+            read_range(part, &mut set.spans).map_err(|kind| RangeError {
                 kind,
                 part: part.into(),
                 offset: offset + (item.len() - item.trim_start().len()),
             })?;
-            set.spans.append(&mut spans);
             offset += item.len() + 1;
         }
         set.normalise();
@@ -163,7 +162,9 @@ impl RangeSet {
         {
             return;
         }
-        self.spans.sort_unstable_by_key(|span| span.first);
+        steps::count(self.spans.len());
+        // Most often these are a few lists in order, which a stable sort merges.
+        self.spans.sort_by_key(|span| span.first);
         self.spans.dedup_by(|next, kept| {
             let joined = touches(kept, next);
             if joined {
@@ -181,6 +182,14 @@ impl RangeSet {
     /// The spans, sorted.
     pub(super) fn spans(&self) -> &[Span<()>] {
         &self.spans
+    }
+
+    /// The index it has, if it is one.
+    pub(super) fn only(&self) -> Option<Index> {
+        match self.spans.as_slice() {
+            [Span { first, last, .. }] if first == last => Some(*first),
+            _ => None,
+        }
     }
 
     /// All indexes in order.
@@ -234,15 +243,9 @@ impl RangeSet {
     }
 
     pub(super) fn combine(&self, other: &Self, keep: Keep) -> Self {
+        let both = |(): &(), (): &()| keep.both.then_some(());
         Self {
-            spans: span::combine(&self.spans, &other.spans, |left, right| {
-                let kept = match (left, right) {
-                    (Some(()), Some(())) => keep.both,
-                    (Some(()), None) => keep.left,
-                    (None, _) => keep.right,
-                };
-                kept.then_some(())
-            }),
+            spans: span::combine(&self.spans, &other.spans, keep, both),
         }
     }
 
@@ -427,6 +430,7 @@ fn read_range(part: &str, spans: &mut Vec<Span<()>>) -> Result<(), RangeErrorKin
         }
     };
     if step > 1 {
+        spans.reserve(usize::try_from(many / step.unsigned_abs()).unwrap_or(0) + 1);
         let mut number = low;
         while number <= high {
             let index = index(number);

@@ -1,5 +1,6 @@
 //! Node set to text.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::fold::Autostep;
@@ -45,7 +46,7 @@ struct Joined<'a> {
 }
 
 impl Joined<'_> {
-    fn push(&mut self, texts: &[String], sets: &[RangeSet]) {
+    fn push(&mut self, texts: &[Cow<'_, str>], sets: &[RangeSet]) {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
@@ -58,7 +59,7 @@ impl Joined<'_> {
     }
 
     /// Writes out the dimensions that may not be folded, the first of them fastest.
-    fn push_apart(&mut self, texts: &[String], sets: &[RangeSet]) {
+    fn push_apart(&mut self, texts: &[Cow<'_, str>], sets: &[RangeSet]) {
         let apart: Vec<usize> = (0..sets.len())
             .filter(|&dimension| !self.style.axes.allow(dimension, sets.len()))
             .collect();
@@ -66,7 +67,7 @@ impl Joined<'_> {
         self.push_each(texts, &mut sets, &apart);
     }
 
-    fn push_each(&mut self, texts: &[String], sets: &mut [RangeSet], apart: &[usize]) {
+    fn push_each(&mut self, texts: &[Cow<'_, str>], sets: &mut [RangeSet], apart: &[usize]) {
         let Some((&slowest, rest)) = apart.split_last() else {
             return self.push(texts, sets);
         };

@@ -1,7 +1,5 @@
 //! Parts of a set: by position, by number, by contiguity.
 
-use std::borrow::Borrow;
-
 use super::iter::Cursor;
 use super::pattern;
 use super::range::RangeSet;
@@ -24,7 +22,7 @@ impl Taker<'_> {
                 let singles = stretch.prefix.into_iter().map(RangeSet::single);
                 let last = stretch.span.map(|span| RangeSet::from_sorted(vec![span]));
                 let sets: Vec<RangeSet> = singles.chain(last).collect();
-                builder.add_product(stretch.pattern.borrow(), &sets);
+                builder.add_product(stretch.pattern.as_str(), &sets);
             }
         }
     }
@@ -70,52 +68,44 @@ impl NodeSet {
     }
 
     /// At most so many sets of neighbouring nodes, whose sizes differ by one at most, larger ones first.
-    #[must_use]
-    pub fn split(&self, parts: usize) -> Vec<Self> {
+    pub fn split(&self, parts: usize) -> impl Iterator<Item = Self> {
         let (count, parts) = (self.count(), parts as u128);
-        if count == 0 || parts == 0 {
-            return Vec::new();
-        }
+        let (each, larger) = match parts {
+            0 => (0, 0),
+            _ => (count / parts, count % parts),
+        };
         let mut taker = Taker {
             cursor: Cursor::new(self),
         };
-        let (each, larger) = (count / parts, count % parts);
-        (0..parts.min(count))
-            .map(|part| {
-                let mut builder = Builder::new();
-                taker.pass(each + u128::from(part < larger), Some(&mut builder));
-                builder.finish()
-            })
-            .collect()
+        (0..parts.min(count)).map(move |part| {
+            let mut builder = Builder::new();
+            taker.pass(each + u128::from(part < larger), Some(&mut builder));
+            builder.finish()
+        })
     }
 
     /// One set for each contiguous range; with several dimensions, for each product of contiguous ranges.
-    #[must_use]
-    pub fn contiguous(&self) -> Vec<Self> {
-        let mut parts = Vec::new();
-        for (pattern, body) in &self.bodies {
-            for product in body.products() {
-                let ranges: Vec<Vec<RangeSet>> = product.iter().map(RangeSet::contiguous).collect();
-                let total: usize = ranges.iter().map(Vec::len).product();
-                for number in 0..total {
-                    let mut rest = number;
-                    let mut sets: Vec<RangeSet> = ranges
-                        .iter()
-                        .rev()
-                        .filter_map(|choices| {
-                            let set = choices.get(rest % choices.len()).cloned();
-                            rest /= choices.len();
-                            set
-                        })
-                        .collect();
-                    sets.reverse();
-                    let mut builder = Builder::new();
-                    builder.add_product(pattern.borrow(), &sets);
-                    parts.push(builder.finish());
-                }
-            }
-        }
-        parts
+    pub fn contiguous(&self) -> impl Iterator<Item = Self> {
+        let products = self
+            .bodies
+            .iter()
+            .flat_map(|(pattern, body)| body.products().map(move |sets| (pattern, sets)));
+        products.flat_map(|(pattern, sets)| {
+            let ranges: Vec<Vec<RangeSet>> = sets.iter().map(RangeSet::contiguous).collect();
+            let total: usize = ranges.iter().map(Vec::len).product();
+            (0..total).map(move |number| {
+                let mut rest = number;
+                let choose = |choices: &Vec<RangeSet>| {
+                    let set = choices.get(rest % choices.len()).cloned();
+                    rest /= choices.len();
+                    set
+                };
+                // The last dimension is the fastest.
+                let mut sets: Vec<RangeSet> = ranges.iter().rev().filter_map(choose).collect();
+                sets.reverse();
+                Self::of_product(pattern.clone(), &sets)
+            })
+        })
     }
 
     /// The position of the node of that plain name in the order of [`NodeSet::iter`].
@@ -125,8 +115,7 @@ impl NodeSet {
         pattern::cut(name, &mut wanted, &mut indexes);
         let mut before = 0;
         for (pattern, body) in &self.bodies {
-            let pattern: &str = pattern.borrow();
-            if pattern != wanted {
+            if pattern.as_str() != wanted {
                 before += body.count();
                 continue;
             }

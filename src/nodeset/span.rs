@@ -1,6 +1,9 @@
 //! The algebra under all sets: sorted spans of indexes, each with what hangs below it.
 
+use std::cmp::Ordering;
+
 use super::index::Index;
+use super::steps;
 
 /// Neighbouring indexes with the same number of digits and the same tail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,64 +65,122 @@ pub(super) fn append<T: PartialEq>(spans: &mut Vec<Span<T>>, span: Span<T>) {
     }
 }
 
-/// Walks both lists once and appends what `decide` makes of the tails that meet.
+/// What is kept of two lists; where they meet, `both` makes the tail.
 ///
-/// Linear in the number of spans, whatever they hold.
+/// Takes a step for each place where one list begins or ends within the other, not for each span: what lies
+/// between two spans of the other list is found by doubling steps, and passed over or copied whole.
 pub(super) fn combine<T: Clone + PartialEq>(
     left: &[Span<T>],
     right: &[Span<T>],
-    mut decide: impl FnMut(Option<&T>, Option<&T>) -> Option<T>,
+    keep: Keep,
+    mut both: impl FnMut(&T, &T) -> Option<T>,
 ) -> Vec<Span<T>> {
-    let mut out = Vec::with_capacity(left.len().max(right.len()));
-    let (mut lefts, mut rights) = (left.iter(), right.iter());
-    let (mut a, mut b) = (lefts.next(), rights.next());
-    // Where the rest of the span at hand begins; its front may be done already.
-    let (mut a_first, mut b_first) = (a.map(|span| span.first), b.map(|span| span.first));
+    let mut out = Vec::with_capacity(match (keep.left, keep.right) {
+        (true, true) => left.len().max(right.len()),
+        (true, false) => left.len(),
+        (false, true) => right.len(),
+        (false, false) => left.len().min(right.len()),
+    });
+    let (mut left, mut right) = (Rest::of(left), Rest::of(right));
     loop {
-        let (first, last, left_tail, right_tail) = match (a.zip(a_first), b.zip(b_first)) {
-            (None, None) => return out,
-            (Some((a, first)), None) => (first, a.last, Some(&a.tail), None),
-            (None, Some((b, first))) => (first, b.last, None, Some(&b.tail)),
-            (Some((a, a_first)), Some((b, b_first))) => {
-                if a_first < b_first {
-                    let last = if a.last < b_first {
-                        a.last
-                    } else {
-                        b_first.previous()
-                    };
-                    (a_first, last, Some(&a.tail), None)
-                } else if b_first < a_first {
-                    let last = if b.last < a_first {
-                        b.last
-                    } else {
-                        a_first.previous()
-                    };
-                    (b_first, last, None, Some(&b.tail))
-                } else {
-                    (a_first, a.last.min(b.last), Some(&a.tail), Some(&b.tail))
+        steps::count(1);
+        match (left.spans.first(), right.spans.first()) {
+            (Some(a), Some(b)) => match left.first.cmp(&right.first) {
+                Ordering::Less => left.pass_before(right.first, keep.left.then_some(&mut out)),
+                Ordering::Greater => right.pass_before(left.first, keep.right.then_some(&mut out)),
+                Ordering::Equal => {
+                    let (first, last) = (left.first, a.last.min(b.last));
+                    if let Some(tail) = both(&a.tail, &b.tail) {
+                        append(&mut out, Span { first, last, tail });
+                    }
+                    left.pass_through(last);
+                    right.pass_through(last);
                 }
+            },
+            (Some(_), None) if keep.left => {
+                left.append_to(&mut out);
+                return out;
             }
-        };
-        if let Some(tail) = decide(left_tail, right_tail) {
-            append(&mut out, Span { first, last, tail });
-        }
-        if left_tail.is_some() {
-            if a.is_some_and(|span| span.last == last) {
-                a = lefts.next();
-                a_first = a.map(|span| span.first);
-            } else {
-                a_first = Some(last.next());
+            (None, Some(_)) if keep.right => {
+                right.append_to(&mut out);
+                return out;
             }
-        }
-        if right_tail.is_some() {
-            if b.is_some_and(|span| span.last == last) {
-                b = rights.next();
-                b_first = b.map(|span| span.first);
-            } else {
-                b_first = Some(last.next());
-            }
+            _ => return out,
         }
     }
+}
+
+/// What is to come of a list.
+struct Rest<'a, T> {
+    spans: &'a [Span<T>],
+    /// Where what is left of the first span begins.
+    first: Index,
+}
+
+impl<'a, T: Clone + PartialEq> Rest<'a, T> {
+    fn of(spans: &'a [Span<T>]) -> Self {
+        let first = spans.first().map_or(Index::MIN, |span| span.first);
+        Self { spans, first }
+    }
+
+    /// Appends all of it.
+    fn append_to(&self, out: &mut Vec<Span<T>>) {
+        if let Some((head, rest)) = self.spans.split_first() {
+            let head = Span {
+                first: self.first,
+                ..head.clone()
+            };
+            append(out, head);
+            out.extend_from_slice(rest);
+        }
+    }
+
+    /// Goes on to `limit`, which lies behind the beginning, and appends what is passed.
+    fn pass_before(&mut self, limit: Index, mut out: Option<&mut Vec<Span<T>>>) {
+        let whole = leading(self.spans, |span| span.last < limit);
+        let (passed, rest) = self.spans.split_at(whole);
+        if let Some(out) = &mut out {
+            let first = self.first;
+            Self {
+                spans: passed,
+                first,
+            }
+            .append_to(out);
+        }
+        if whole > 0 {
+            *self = Self::of(rest);
+        }
+        if let Some(head) = self.spans.first().filter(|_| self.first < limit) {
+            if let Some(out) = out {
+                let head = Span {
+                    first: self.first,
+                    last: limit.previous(),
+                    tail: head.tail.clone(),
+                };
+                append(out, head);
+            }
+            self.first = limit;
+        }
+    }
+
+    /// Goes on behind `last`, which lies in the first span.
+    fn pass_through(&mut self, last: Index) {
+        match self.spans.split_first() {
+            Some((head, rest)) if head.last == last => *self = Self::of(rest),
+            _ => self.first = last.next(),
+        }
+    }
+}
+
+/// How many spans at the front pass, after which none does. Takes as many steps as that number has digits.
+pub(super) fn leading<T>(spans: &[Span<T>], passes: impl Fn(&Span<T>) -> bool) -> usize {
+    let mut end = 1;
+    while spans.get(end - 1).is_some_and(&passes) {
+        end *= 2;
+    }
+    let low = end / 2;
+    let high = (end - 1).min(spans.len());
+    low + spans[low..high].partition_point(passes)
 }
 
 /// The span that holds the index.

@@ -113,15 +113,21 @@ fn axes_and_steps() {
 
 #[test]
 fn parts() {
-    let texts = |sets: Vec<NodeSet>| sets.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(texts(set("n[1-5]").split(3)), ["n[1-2]", "n[3-4]", "n5"]);
-    assert_eq!(texts(set("n[1-2]").split(9)), ["n1", "n2"]);
+    let texts = |sets: &mut dyn Iterator<Item = NodeSet>| {
+        sets.map(|set| set.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(
-        texts(set("n[1-5,7-9,12],m1,x1y1").contiguous()),
+        texts(&mut set("n[1-5]").split(3)),
+        ["n[1-2]", "n[3-4]", "n5"]
+    );
+    assert_eq!(texts(&mut set("n[1-2]").split(9)), ["n1", "n2"]);
+    assert_eq!(texts(&mut set("n[1-2]").split(0)), [""; 0]);
+    assert_eq!(
+        texts(&mut set("n[1-5,7-9,12],m1,x1y1").contiguous()),
         ["m1", "n[1-5]", "n[7-9]", "n12", "x1y1"]
     );
     assert_eq!(
-        texts(set("a[1-2,4]b[1-2,5]").contiguous()),
+        texts(&mut set("a[1-2,4]b[1-2,5]").contiguous()),
         ["a[1-2]b[1-2]", "a[1-2]b5", "a4b[1-2]", "a4b5"]
     );
     let slice = |text: &str, positions: &str| {
@@ -166,14 +172,20 @@ impl Groups for Fixture {
             ("racks", "r2") => "n[2-4]",
             ("racks", "r3") => "n[5-8]",
             ("racks", "old") => "@r[1,3]",
-            ("roles" | "racks", _) => "",
+            ("wild", "x") => "m*",
+            ("wild", "y") => "@racks:r1,m?,zz*",
+            ("roles" | "racks" | "wild", _) => "",
             (other, _) => return Err(GroupError::UnknownSource(other.into())),
         }
         .into())
     }
 
     fn all(&self, source: Option<&str>) -> Result<Option<String>, GroupError> {
-        Ok(source.is_none().then(|| "n[0-6] n[7-8]".into()))
+        Ok(match source {
+            None => Some("n[0-6] n[7-8]".into()),
+            Some("wild") => Some("n* n1 m[2-3]x? m4".into()),
+            Some(_) => None,
+        })
     }
 
     fn list(&self, source: Option<&str>) -> Result<Vec<String>, GroupError> {
@@ -214,6 +226,11 @@ fn groups_are_resolved() {
         ("n[2-3]*", "n[2-3]"),
         ("zz*", ""),
         ("@racks:r*", ""),
+        // In a definition wildcards are compared with all of its source, where they are text.
+        ("@wild:*", "m4,m[2-3]x?,n1,n*"),
+        ("@wild:x", "m4,m[2-3]x?"),
+        ("@wild:y", "m4,n[0-1]"),
+        ("@wild:x!m*", "m4,m[2-3]x?"),
     ] {
         assert_eq!(value(text).unwrap(), folded, "{text}");
     }
@@ -366,10 +383,48 @@ proptest! {
     }
 
     #[test]
+    fn operations_may_be_made_late(
+        list in prop::collection::vec((0usize..5, many()), 0..30),
+        probe in many(),
+    ) {
+        let probe: NodeSet = probe.iter().collect();
+        let (mut late, mut value) = (Builder::new(), NodeSet::new());
+        for (operation, names) in list {
+            let other: NodeSet = names.iter().collect();
+            match operation {
+                0 => {
+                    names.iter().for_each(|name| late.add(name));
+                    value.union(&other);
+                }
+                1 => {
+                    late.add_set(&other);
+                    value.union(&other);
+                }
+                2 => {
+                    late.difference(&other);
+                    value.difference(&other);
+                }
+                3 => {
+                    late.symmetric_difference(&other);
+                    value.symmetric_difference(&other);
+                }
+                _ => {
+                    let kept = &other | &probe;
+                    late.intersection(&kept);
+                    value.intersection(&kept);
+                }
+            }
+            prop_assert_eq!(late.is_disjoint(&probe), value.is_disjoint(&probe));
+        }
+        prop_assert_eq!(late.value(), &value);
+        prop_assert_eq!(late.finish(), value);
+    }
+
+    #[test]
     fn parts_make_up_the_whole(list in many(), parts in 1usize..9) {
         let whole: NodeSet = list.iter().collect();
         let in_order: Vec<String> = whole.iter().collect();
-        let split = whole.split(parts);
+        let split: Vec<NodeSet> = whole.split(parts).collect();
         let sizes: Vec<usize> = split.iter().map(NodeSet::len).collect();
         prop_assert!(sizes.is_sorted_by(|a, b| a >= b && a - b <= 1));
         prop_assert_eq!(sizes.iter().sum::<usize>(), whole.len());

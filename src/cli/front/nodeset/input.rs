@@ -25,43 +25,34 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The value of an operand: `-` is standard input.
-    pub(super) fn operand(&self, word: &str) -> Result<NodeSet, Failure> {
+    /// Adds the value of an operand: `-` is standard input.
+    pub(super) fn operand(&self, word: &str, into: &mut Builder) -> Result<(), Failure> {
         if word == "-" {
-            self.standard_input()
+            self.standard_input(into)
         } else {
-            self.word(word)
+            self.word(word, into)
         }
     }
 
-    /// The union of the expressions on the lines of a word.
-    pub(super) fn word(&self, word: &str) -> Result<NodeSet, Failure> {
-        let mut builder = Builder::new();
-        for line in word.split('\n') {
-            self.add(line, &mut builder)?;
-        }
-        Ok(builder.finish())
+    /// Adds the expressions on the lines of a word.
+    pub(super) fn word(&self, word: &str, into: &mut Builder) -> Result<(), Failure> {
+        word.split('\n').try_for_each(|line| self.add(line, into))
     }
 
-    /// The union of the expressions of standard input: separated by white space, `#` begins a comment.
-    pub(super) fn standard_input(&self) -> Result<NodeSet, Failure> {
-        let mut builder = Builder::new();
+    /// Adds the expressions of standard input: separated by white space, `#` begins a comment.
+    pub(super) fn standard_input(&self, into: &mut Builder) -> Result<(), Failure> {
         let format = Format {
             comments: true,
             content: Content::Stream,
         };
-        let input = io::stdin().lock();
-        let read = lists::words(input, format, |word| self.add(word, &mut builder));
-        match read {
-            Ok(()) => Ok(builder.finish()),
-            Err(ListError::Word { error, .. }) => Err(error),
-            Err(
-                error @ (ListError::System(_)
-                | ListError::NoFile(_)
-                | ListError::TooLong
-                | ListError::NoText { .. }),
-            ) => Err(Failure::Plain(error.to_string())),
-        }
+        let read = lists::words(io::stdin().lock(), format, |word| self.add(word, into));
+        read.map_err(|error| match error {
+            ListError::Word { error, .. } => error,
+            ListError::System(_)
+            | ListError::NoFile(_)
+            | ListError::TooLong
+            | ListError::NoText { .. } => Failure::Plain(error.to_string()),
+        })
     }
 }
 

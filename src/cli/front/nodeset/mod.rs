@@ -4,17 +4,17 @@ mod groups;
 mod input;
 mod options;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::cli::axes::default_axes;
 use crate::cli::console::Console;
 use crate::cli::printf::{Format, FormatError, Value};
-use crate::cli::resolve::groups::{Sources, folders};
+use crate::cli::resolve::groups::{Sources, folders, no_all};
+use crate::cli::resolve::targets::pick;
 use crate::config::Environment;
 use crate::groups::Defaults;
-use crate::nodeset::{Axes, Builder, EvalError, GroupError, NodeSet, RangeSet, Style, group_nodes};
+use crate::nodeset::{Axes, Builder, EvalError, NodeSet, RangeSet, Style, group_nodes};
 
 use input::Reader;
 use options::{Asked, Command, Operation, Options};
@@ -138,21 +138,22 @@ fn execute(options: Options, command: &Command, console: &mut Console) -> Result
     }
     let separator = run.options.separator.as_deref().unwrap_or(" ");
     let separator = options::separator(separator)?;
-    let parts = match run.options.split {
-        _ if run.options.contiguous => nodes.contiguous(),
-        Some(parts) if parts > 1 => nodes.split(usize::try_from(parts).unwrap_or(usize::MAX)),
-        _ => Vec::new(),
+    let parts: Box<dyn Iterator<Item = NodeSet>> = match run.options.split {
+        _ if nodes.is_empty() => return run.show(command, &nodes, &separator),
+        _ if run.options.contiguous => Box::new(nodes.contiguous()),
+        Some(parts) if parts > 1 => {
+            Box::new(nodes.split(usize::try_from(parts).unwrap_or(usize::MAX)))
+        }
+        _ => return run.show(command, &nodes, &separator),
     };
-    if parts.is_empty() {
-        return run.show(command, &nodes, &separator);
-    }
     // The original's parts know nothing of --axis.
     if run.options.axis.is_some() {
         run.style.axes = Axes::All;
     }
-    parts
-        .iter()
-        .try_for_each(|part| run.show(command, part, &separator))
+    for part in parts {
+        run.show(command, &part, &separator)?;
+    }
+    Ok(())
 }
 
 impl Run<'_> {
@@ -162,25 +163,24 @@ impl Run<'_> {
             groups: self.groups,
             ranges: self.options.ranges,
         };
-        let mut nodes = NodeSet::new();
+        let mut nodes = Builder::new();
         let lists = matches!(
             command,
             Command::List | Command::ListAll | Command::Completion
         );
         if self.options.all {
-            nodes = group_nodes(None, None, self.groups).map_err(|error| {
-                if let EvalError::Group(GroupError::UnknownSource(source)) = &error {
-                    return Failure::Named(format!(
-                        "External error: Group source error (GroupResolverSourceError: {source})"
-                    ));
+            let all = group_nodes(None, None, self.groups).map_err(|error| {
+                if let EvalError::Group(_) = &error {
+                    return Failure::Named(no_all(&error));
                 }
                 error.into()
             })?;
+            nodes.add_set(&all);
         } else if self.options.words.is_empty() && !lists {
-            nodes = reader.standard_input()?;
+            reader.standard_input(&mut nodes)?;
         }
         let operations = std::mem::take(&mut self.options.operations);
-        if !operations.is_empty() && nodes.is_empty() && !self.options.quiet {
+        if !operations.is_empty() && nodes.value().is_empty() && !self.options.quiet {
             self.console
                 .complain("WARNING: empty left operand for set operation");
         }
@@ -191,30 +191,19 @@ impl Run<'_> {
                 }
             }
         }
-        // Neighbouring words are united together.
-        let mut united = Builder::new();
         let mut words = std::mem::take(&mut self.options.words).into_iter();
         while let Some(word) = words.next() {
-            let operation = options::operation(&word);
-            let operand = match operation {
-                Some(_) => words
-                    .next()
-                    .ok_or_else(|| Failure::Plain("pop from empty list".into()))?,
-                None => word,
-            };
-            match operation {
-                None => united.add_set(&reader.operand(&operand)?),
+            match options::operation(&word) {
+                None => reader.operand(&word, &mut nodes)?,
                 Some(operation) => {
-                    nodes.union(&std::mem::take(&mut united).finish());
+                    let operand = words.next();
+                    let operand =
+                        operand.ok_or_else(|| Failure::Plain("pop from empty list".into()))?;
                     apply(operation, &mut nodes, &operand, &reader)?;
                 }
             }
         }
-        if nodes.is_empty() {
-            nodes = united.finish();
-        } else {
-            nodes.union(&united.finish());
-        }
+        let nodes = nodes.finish();
         let meant = !nodes.is_empty() || self.options.all || !operations.is_empty();
         Ok((nodes, meant))
     }
@@ -229,20 +218,10 @@ impl Run<'_> {
         };
         let count = u128::try_from(count)
             .map_err(|_| Failure::Plain("Sample larger than population or is negative".into()))?;
-        let all = nodes.count();
-        if count == 0 || count >= all {
-            return Ok(nodes);
-        }
-        // Floyd's choice: each position is chosen with the same probability, in time and memory of the choice.
-        let mut chosen = HashSet::new();
-        for last in all - count..all {
-            let position = fastrand::u128(..=last);
-            if !chosen.insert(position) {
-                chosen.insert(last);
-            }
-        }
-        let positions: Vec<String> = chosen.iter().map(u128::to_string).collect();
-        Ok(nodes.slice(&RangeSet::parse(&positions.join(",")).map_err(Failure::range)?))
+        Ok(match count {
+            0 => nodes,
+            count => pick(nodes, count),
+        })
     }
 
     fn choose_style(
@@ -281,7 +260,9 @@ impl Run<'_> {
                 groups: self.groups,
                 ranges: false,
             };
-            let wanted = reader.word(name)?;
+            let mut wanted = Builder::new();
+            reader.word(name, &mut wanted)?;
+            let wanted = wanted.finish();
             let mut names = wanted.iter();
             let (Some(node), None) = (names.next(), names.next()) else {
                 return Err(Failure::Plain(
@@ -376,11 +357,13 @@ impl Run<'_> {
 
 fn apply(
     operation: Operation,
-    nodes: &mut NodeSet,
+    nodes: &mut Builder,
     operand: &str,
     reader: &Reader<'_>,
 ) -> Result<(), Failure> {
-    let value = reader.operand(operand)?;
+    let mut value = Builder::new();
+    reader.operand(operand, &mut value)?;
+    let value = value.finish();
     match operation {
         // An empty standard input changes nothing.
         _ if operand == "-" && value.is_empty() => {}
