@@ -16,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use hapsh::event::{Event, Summary};
 use hapsh::exec::{Means, dispatch};
 use hapsh::plan::{Limits, NodeName, Plan};
-use hapsh::report::{self, Form, Look, Reporter};
+use hapsh::report::{self, Format, Look, Reporter};
 use hapsh::transport::Command;
 use hapsh::transport::sim::{Script, Sim};
 use hapsh::work::run::Run;
@@ -37,11 +37,11 @@ impl Reporter for Silent {
     }
 }
 
-fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
-    let Some(form) = form else {
+fn reporter(format: Option<&'static Format>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
+    let Some(format) = format else {
         return Box::new(Silent);
     };
-    let look = Look::plain("hash", form);
+    let look = Look::plain("hash", format);
     report::new(
         &look,
         Arc::clone(names),
@@ -52,13 +52,13 @@ fn reporter(form: Option<Form>, names: &Arc<[NodeName]>) -> Box<dyn Reporter> {
 }
 
 /// One run over all nodes of the plan.
-fn run(runtime: &Runtime, plan: &Plan, sim: &Sim, form: Option<Form>) {
+fn run(runtime: &Runtime, plan: &Plan, sim: &Sim, format: Option<&'static Format>) {
     let work = Run {
         command: Command::default(),
     };
     let means = Means::new(sim, &work);
     let (_stop, mut stops) = mpsc::channel(1);
-    let mut reporter = reporter(form, &plan.nodes);
+    let mut reporter = reporter(format, &plan.nodes);
     let summary = runtime.block_on(dispatch(plan, means, &mut stops, &mut *reporter));
     assert_eq!(summary.outcomes.len(), plan.nodes.len());
 }
@@ -78,13 +78,13 @@ fn benches(criterion: &mut Criterion) {
         let fanout = NonZeroUsize::new(64).unwrap();
         let plan = Plan::all(names, fanout, Limits::default());
         group.throughput(Throughput::Elements(nodes));
-        for (name, form) in [
+        for (name, format) in [
             ("fold", None),
-            ("gathered", Some(Form::Gathered)),
-            ("jsonl", Some(Form::Jsonl)),
+            ("gathered", report::by_name("text")),
+            ("jsonl", report::by_name("jsonl")),
         ] {
             group.bench_function(BenchmarkId::new(name, nodes), |bencher| {
-                bencher.iter(|| run(&runtime, &plan, &sim, form));
+                bencher.iter(|| run(&runtime, &plan, &sim, format));
             });
         }
     }

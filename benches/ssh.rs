@@ -27,7 +27,7 @@ use hapsh::exec::{Means, dispatch};
 use hapsh::lab::{Lab, LabOptions, USER};
 use hapsh::plan::{Limits, NodeName, Plan};
 use hapsh::prompt::Nobody;
-use hapsh::report::{self, Form, Look};
+use hapsh::report::{self, Look};
 use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use hapsh::transport::ssh::{Native, Settings, Via};
 use hapsh::transport::{self, Transport};
@@ -219,7 +219,7 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         limits,
     );
     let means = Means::new(&native, &work);
-    let look = Look::plain("hash", Form::Gathered);
+    let look = Look::plain("hash", report::usual());
     let names = Arc::clone(&plan.nodes);
     let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));
     let (_stop, mut stops) = mpsc::channel(1);

@@ -10,6 +10,7 @@ mod confirm;
 pub mod console;
 pub mod error;
 mod exit;
+pub mod forms;
 pub mod front;
 pub mod getopt;
 pub mod haproxy;

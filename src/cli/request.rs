@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::forms::Chosen;
 use super::order::Order;
 use super::resolve::lab::FaultOn;
 use super::rollout::Rollout;
-use crate::config::{Color, Output, parse_limit};
+use crate::config::{Color, parse_limit};
 use crate::transport::ways::WAYS;
 
 /// A number of nodes, of which there is at least one.
@@ -203,20 +204,17 @@ How HAProxy's socket is reached on a node [auto]
     reason = "each is a switch of the command line"
 )]
 pub struct Show {
-    /// Gather equal answers under header blocks
-    #[arg(short = 'b', long, global = true)]
-    pub blocks: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub form: Chosen,
     /// Like -b, with standard error among the rest
     #[arg(short = 'B', long, global = true)]
     pub blocks_all: bool,
-    /// One line as it comes, each with its own node
-    #[arg(short = 'L', long, global = true)]
-    pub lines: bool,
     /// Show in full what most nodes say, and of the others how they differ from that
-    #[arg(long, global = true, conflicts_with_all = ["lines", "json", "jsonl"])]
+    #[arg(long, global = true)]
     pub diff: bool,
     /// Replace each node's own name, addresses and times before answers are compared, and show <host>, <addr>, <time>
-    #[arg(long, global = true, conflicts_with_all = ["lines", "json", "jsonl"])]
+    #[arg(long, global = true)]
     pub normalize: bool,
     /// Write each node's standard output to a file of its name in this folder, too
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
@@ -236,15 +234,6 @@ pub struct Show {
     /// Exit with the largest exit status of the nodes
     #[arg(short = 'S', long, global = true)]
     pub max_status: bool,
-    /// The form of the output [text]
-    #[arg(long, value_name = "FORM", global = true)]
-    pub output: Option<Output>,
-    /// Short for --output json
-    #[arg(long, global = true, conflicts_with_all = ["output", "jsonl"])]
-    pub json: bool,
-    /// Short for --output jsonl
-    #[arg(long, global = true, conflicts_with = "output")]
-    pub jsonl: bool,
     /// When to colour [auto]
     #[arg(long, value_name = "WHEN", global = true)]
     pub color: Option<Color>,

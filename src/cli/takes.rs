@@ -5,6 +5,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::error::CliError;
+use crate::report::{Audience, FORMATS};
 
 /// What an option is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +95,7 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("idle", Limits),
     ("socket", Sockets),
     ("via", Sockets),
-    ("blocks", Shown),
     ("blocks_all", Shown),
-    ("lines", Shown),
     ("diff", Shown),
     ("normalize", Shown),
     ("no_label", Shown),
@@ -105,8 +104,6 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("max_status", Shown),
     ("color", Shown),
     ("output", Json),
-    ("json", Json),
-    ("jsonl", Json),
     ("outdir", Files),
     ("errdir", Files),
     ("dry_run", Care),
@@ -121,6 +118,16 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("max_unreachable", Rollout),
     ("retry", Rollout),
 ];
+
+/// Every option that can stand in front of any verb, those of the forms of output too.
+fn options() -> impl Iterator<Item = (&'static str, Class)> {
+    let forms = FORMATS.iter().filter(|format| format.switch.is_some());
+    let forms = forms.map(|format| match format.audience {
+        Audience::Programs => (format.name, Json),
+        Audience::PeopleAtOnce | Audience::PeopleAtTheEnd => (format.name, Shown),
+    });
+    OPTIONS.iter().copied().chain(forms)
+}
 
 impl Class {
     /// Why a verb does not honour an option of this class.
@@ -155,8 +162,8 @@ pub(super) fn refuse(
     matches: &ArgMatches,
     grammar: &clap::Command,
 ) -> Result<(), CliError> {
-    for (id, class) in OPTIONS {
-        if takes.contains(class)
+    for (id, class) in options() {
+        if takes.contains(&class)
             || !matches.try_contains_id(id).unwrap_or(false)
             || matches.value_source(id) != Some(ValueSource::CommandLine)
         {

@@ -58,8 +58,8 @@ values! {
     max_nodes: NonZeroUsize, "HASH_MAX_NODES", number;
     /// At most so many nodes at work at one time.
     fanout: NonZeroUsize, "HASH_FANOUT", number;
-    /// `text`, `json` or `jsonl`.
-    output: Output, "HASH_OUTPUT", choice;
+    /// The form of the output: a name of `--output`.
+    output: String, "HASH_OUTPUT", text;
     /// `auto`, `always` or `never`.
     color: Color, "HASH_COLOR", choice;
     /// The user to log in as.
@@ -99,7 +99,7 @@ impl Values {
         Self {
             max_nodes: NonZeroUsize::new(1_000_000),
             fanout: NonZeroUsize::new(64),
-            output: Some(Output::Text),
+            output: Some("text".to_owned()),
             color: Some(Color::Auto),
             worker: Some("native".to_owned()),
             connect_timeout: Some(Limit(Duration::from_secs(10))),
@@ -205,15 +205,6 @@ macro_rules! choices {
 }
 
 choices! {
-    /// The form of what is shown.
-    Output {
-        /// For people.
-        Text,
-        /// One document at the end.
-        Json,
-        /// One event per line, as it happens.
-        Jsonl,
-    }
     /// When to colour.
     Color {
         /// On a terminal, unless the environment says otherwise.

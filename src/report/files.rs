@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Reporter;
 use super::answers;
+use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Stop, Stream, Summary};
 use crate::plan::NodeName;
 

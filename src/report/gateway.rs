@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Reporter;
 use super::answers;
+use super::reporter::Reporter;
 use crate::event::{Event, Summary};
 use crate::gateway::merge::{BUDGET, Merger};
 use crate::gateway::{HEARTBEAT, Tell};

@@ -5,15 +5,54 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::Reporter;
 use super::answers;
 use super::classic::Classic;
+use super::format::{Audience, Format, Parts, Switch};
 use super::normalize::{OwnNames, normalize};
 use super::notes::{Notes, fold};
 use super::out::{LABEL, Out};
+use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{Gather, Group, Output};
 use crate::lines::{Line, LineEnd, Streams};
+
+pub(super) const TEXT: Format = Format {
+    name: "text",
+    about: "equal answers once, each line with the nodes that gave it",
+    switch: None,
+    audience: Audience::PeopleAtTheEnd,
+    make: |parts| gathered(parts, Labels::Lines),
+};
+
+pub(super) const BLOCKS: Format = Format {
+    name: "blocks",
+    about: "equal answers once, under a header with the nodes that gave them",
+    switch: Some(Switch {
+        long: "blocks",
+        short: Some('b'),
+        about: "Gather equal answers under header blocks",
+    }),
+    audience: Audience::PeopleAtTheEnd,
+    make: |parts| gathered(parts, Labels::Blocks),
+};
+
+fn gathered<'a>(parts: Parts<'_, 'a>, labels: Labels) -> Box<dyn Reporter + 'a> {
+    let (said, complained) = (parts.gather(), parts.gather());
+    let look = parts.look;
+    let (out, notes) = parts.streams();
+    Box::new(Gathered {
+        out,
+        notes,
+        labels: if look.labels { labels } else { Labels::None },
+        merge_err: look.merge_err,
+        diff: look.diff,
+        normalize: look.normalize,
+        lines: (look.merge_err || look.normalize).then(Streams::default),
+        silent: HashSet::new(),
+        said,
+        complained,
+    })
+}
 
 /// How a group of nodes is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,13 +12,38 @@ use std::time::{Duration, SystemTime};
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::Reporter;
 use super::answers::{self, Row, Table};
+use super::format::{Audience, Format, Parts, Switch};
 use super::notes::fold;
+use super::reporter::Reporter;
 use crate::event::{Ending, Event, NodeId, Outcome, Stream, Summary};
 use crate::gather::{Gather, Output};
 use crate::lines::{LineEnd, Streams};
 use crate::plan::NodeName;
+
+pub(super) const DOCUMENT: Format = Format {
+    name: "json",
+    about: "one document for programs, when all is over",
+    switch: Some(Switch {
+        long: "json",
+        short: None,
+        about: "Short for --output json",
+    }),
+    audience: Audience::Programs,
+    make: |parts| Box::new(Json::new(parts, Kind::Document)),
+};
+
+pub(super) const EVENTS: Format = Format {
+    name: "jsonl",
+    about: "one event a line for programs, as it happens",
+    switch: Some(Switch {
+        long: "jsonl",
+        short: None,
+        about: "Short for --output jsonl",
+    }),
+    audience: Audience::Programs,
+    make: |parts| Box::new(Json::new(parts, Kind::Events)),
+};
 
 /// The version of the events.
 const VERSION: u8 = 1;
@@ -44,6 +69,23 @@ pub struct Json<W> {
     pub(super) tables: BTreeSet<&'static str>,
     pub(super) took: HashMap<NodeId, Duration>,
     pub(super) partial: Streams,
+}
+
+impl<'a> Json<Box<dyn Write + 'a>> {
+    fn new(parts: Parts<'_, 'a>, kind: Kind) -> Self {
+        Self {
+            said: parts.gather(),
+            complained: parts.gather(),
+            rows: parts.gather(),
+            names: parts.names,
+            out: parts.out,
+            kind,
+            now: SystemTime::now,
+            tables: BTreeSet::new(),
+            took: HashMap::new(),
+            partial: Streams::default(),
+        }
+    }
 }
 
 impl<W: Write> Json<W> {

@@ -2,12 +2,35 @@
 
 use std::io::{self, Write};
 
-use super::Reporter;
 use super::answers;
+use super::format::{Audience, Format, Switch};
 use super::notes::Notes;
 use super::out::Out;
+use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Stop, Stream, Summary};
 use crate::lines::Streams;
+
+pub(super) const LINES: Format = Format {
+    name: "lines",
+    about: "each line as it comes, with its own node",
+    switch: Some(Switch {
+        long: "lines",
+        short: Some('L'),
+        about: "One line as it comes, each with its own node",
+    }),
+    audience: Audience::PeopleAtOnce,
+    make: |parts| {
+        let (labels, merge_err) = (parts.look.labels, parts.look.merge_err);
+        let (out, notes) = parts.streams();
+        Box::new(Lines {
+            out,
+            notes,
+            labels,
+            merge_err,
+            partial: Streams::default(),
+        })
+    },
+};
 
 /// Writes `node: line`; standard error of the nodes goes to ours.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::Reporter;
 use super::look::{Look, Transfer};
 use super::notes::fold;
+use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Outcome, Stop, Summary, size};
 use crate::plan::NodeName;
 use crate::prompt::Floor;

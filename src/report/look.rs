@@ -2,22 +2,8 @@
 
 use crate::event::Meter;
 
+use super::format::Format;
 use crate::prompt::Floor;
-
-/// The form of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Equal answers once, each line labelled with the nodes that gave it.
-    Gathered,
-    /// Equal answers once, under a header block.
-    Blocks,
-    /// Each line as it comes, labelled with its node.
-    Lines,
-    /// One document at the end.
-    Json,
-    /// One event per line, as it happens.
-    Jsonl,
-}
 
 /// How a run is shown.
 #[derive(Debug, Clone)]
@@ -29,7 +15,7 @@ pub struct Look {
     /// The name in front of our own messages.
     pub program: String,
     /// The form of the output.
-    pub form: Form,
+    pub format: &'static Format,
     /// Whether lines and blocks are labelled.
     pub labels: bool,
     /// Whether standard error is shown among standard output.
@@ -61,10 +47,10 @@ pub struct Look {
 impl Look {
     /// Labelled text without colour or progress, and nothing escaped.
     #[must_use]
-    pub fn plain(program: &str, form: Form) -> Self {
+    pub fn plain(program: &str, format: &'static Format) -> Self {
         Self {
             program: program.to_owned(),
-            form,
+            format,
             labels: true,
             merge_err: false,
             diff: false,

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{Form, Look, json, new};
+use super::{Look, by_name, json, new};
 use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::Gather;
 use crate::plan::NodeName;
 
-pub(super) fn look(form: Form) -> Look {
-    Look::plain("hash", form)
+pub(super) fn look(format: &str) -> Look {
+    Look::plain("hash", by_name(format).unwrap())
 }
 
 /// What a run of four nodes says: two alike, one with other bytes and a complaint, one unreachable.
@@ -80,7 +80,7 @@ fn shown(look: &Look) -> (String, String) {
 
 #[test]
 fn gathered_labels_each_line_with_all_who_said_it() {
-    let (out, err) = shown(&look(Form::Gathered));
+    let (out, err) = shown(&look("text"));
     assert_eq!(
         out,
         "lb[1-2]: one\nlb[1-2]:\nlb[1-2]: three\nlb3: one\nlb3:\nlb3: three\n"
@@ -109,7 +109,7 @@ fn equal_failures_are_one_line_and_what_differs_is_told_to_who_asks() {
         let mut err = Vec::new();
         let look = Look {
             details,
-            ..look(Form::Gathered)
+            ..look("text")
         };
         let scratch = std::env::temp_dir();
         let mut reporter = new(&look, names.clone(), std::io::sink(), &mut err, &scratch);
@@ -132,13 +132,13 @@ fn equal_failures_are_one_line_and_what_differs_is_told_to_who_asks() {
 fn gathered_without_labels_or_with_complaints_among_the_rest() {
     let (out, _) = shown(&Look {
         labels: false,
-        ..look(Form::Gathered)
+        ..look("text")
     });
     assert_eq!(out, "one\n\nthree\none\n\nthree\n");
     let (out, err) = shown(&Look {
         merge_err: true,
         notes: false,
-        ..look(Form::Gathered)
+        ..look("text")
     });
     assert_eq!(
         out,
@@ -150,7 +150,7 @@ fn gathered_without_labels_or_with_complaints_among_the_rest() {
 #[test]
 fn blocks_have_clustershells_headers() {
     let rule = "---------------";
-    let (out, _) = shown(&look(Form::Blocks));
+    let (out, _) = shown(&look("blocks"));
     assert_eq!(
         out,
         format!("{rule}\nlb[1-2] (2)\n{rule}\none\n\nthree\n{rule}\nlb3\n{rule}\none\n\nthree\n")
@@ -159,7 +159,7 @@ fn blocks_have_clustershells_headers() {
 
 #[test]
 fn lines_come_as_they_are_said() {
-    let (out, err) = shown(&look(Form::Lines));
+    let (out, err) = shown(&look("lines"));
     assert_eq!(
         out,
         "lb1: one\nlb1:\nlb2: one\nlb3: one\nlb3:\nlb2:\nlb2: three\nlb1: three\nlb3: three\n"
@@ -176,7 +176,7 @@ fn labels_are_coloured_and_control_characters_escaped_on_a_terminal() {
     let look = Look {
         color_out: true,
         escape_out: true,
-        ..look(Form::Gathered)
+        ..look("text")
     };
     let mut reporter = new(&look, names(), &mut out, Vec::new(), &std::env::temp_dir());
     let data = Bytes::from_static(b"\x1b[2Jx\n");
@@ -204,7 +204,7 @@ fn labels_are_coloured_and_control_characters_escaped_on_a_terminal() {
 
 #[test]
 fn the_document_has_results_groups_and_a_summary() {
-    let (out, _) = shown(&look(Form::Json));
+    let (out, _) = shown(&look("json"));
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["schema"], "hash/1");
     assert_eq!(document["results"][3]["code"], "E_REFUSED");
@@ -270,4 +270,11 @@ fn each_event_is_one_line_with_a_version_and_a_time() {
         lines[lines.len() - 1]
             .contains(r#""event":"summary","nodes":4,"ok":2,"nonzero":1,"killed":0,"failed":1"#)
     );
+}
+
+/// `tally.rs` is a form of output for tests alone: one file and one row of the table.
+#[test]
+fn a_form_that_is_added_to_the_table_shows_a_run() {
+    let (out, _) = shown(&look("tally"));
+    assert_eq!(out, "35 bytes of 4 nodes\n");
 }

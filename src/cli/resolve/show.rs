@@ -8,22 +8,34 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::outputs;
-use crate::config::{Color, Output};
+use crate::config::Color;
 use crate::plan::NodeName;
 use crate::report::files::{Files, Open};
-use crate::report::{Form, Look};
+use crate::report::{self, Audience, FORMATS, Format, Look};
 
 /// The form of the output.
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn output(asked: Asked<'_>) -> Result<Output, CliError> {
+pub fn format(asked: Asked<'_>) -> Result<&'static Format, CliError> {
     let show = &asked.options.show;
-    Ok(match (show.output, show.json, show.jsonl) {
-        (Some(output), _, _) => output,
-        (None, true, _) => Output::Json,
-        (None, _, true) => Output::Jsonl,
-        (None, false, false) => asked.site.values()?.output.unwrap_or(Output::Text),
+    if let Some(format) = show.form.0 {
+        return Ok(format);
+    }
+    let config = asked.site.config()?;
+    let name = match &config.values.output {
+        _ if show.blocks_all => "blocks",
+        Some(name) => name,
+        None => report::usual().name,
+    };
+    report::by_name(name).ok_or_else(|| {
+        let origin = config.origin("output").map(ToString::to_string);
+        let origin = origin.unwrap_or_else(|| "output".to_owned());
+        let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+        CliError::config(format!(
+            "{origin}: unknown output `{name}`, expected one of {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -33,18 +45,19 @@ pub fn output(asked: Asked<'_>) -> Result<Output, CliError> {
 /// Options that do not go together, or a configuration that cannot be used.
 pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
     let show = &asked.options.show;
-    let form = match output(asked)? {
-        Output::Json => Form::Json,
-        Output::Jsonl => Form::Jsonl,
-        Output::Text if show.lines => Form::Lines,
-        Output::Text if show.blocks || show.blocks_all => Form::Blocks,
-        Output::Text => Form::Gathered,
-    };
-    let is_gathered = matches!(form, Form::Gathered | Form::Blocks);
+    let format = format(asked)?;
     for (option, is_given) in [("--diff", show.diff), ("--normalize", show.normalize)] {
-        if is_given && !is_gathered {
+        if is_given && format.audience != Audience::PeopleAtTheEnd {
             return Err(CliError::usage(format!(
                 "{option} goes with gathered text only, not with JSON or -L"
+            )));
+        }
+    }
+    let is_text = format.audience != Audience::Programs;
+    for (option, is_given) in [("-B", show.blocks_all), ("-N", show.no_label)] {
+        if is_given && !is_text {
+            return Err(CliError::usage(format!(
+                "{option} goes with text only, not with JSON"
             )));
         }
     }
@@ -56,7 +69,7 @@ pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
     let (out, err) = (console.out_is_terminal, console.err_is_terminal);
     Ok(Look {
         program: asked.called.to_owned(),
-        form,
+        format,
         labels: !show.no_label,
         merge_err: show.blocks_all,
         diff: show.diff,
@@ -67,7 +80,7 @@ pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
         color_err: colored(color, environment, err),
         escape_out: out,
         escape_err: err,
-        progress: err && !show.quiet && matches!(form, Form::Gathered | Form::Blocks | Form::Lines),
+        progress: err && !show.quiet && is_text,
         floor: console.floor.clone(),
         transfer: None,
     })

@@ -14,8 +14,8 @@ use crate::cli::resolve::lab::start;
 use crate::cli::resolve::{Asked, nodes, show};
 use crate::cli::runtime::Runtime;
 use crate::cli::task::{Here, Request};
-use crate::config::Output;
 use crate::plan::NodeName;
+use crate::report::Audience;
 
 /// Arguments of `lab`.
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ impl Here for LabArgs {
             ..asked
         };
         let nodes = nodes::of(asked, console)?;
-        let output = show::output(asked)?;
+        let format = show::format(asked)?;
         if asked.options.care.dry_run {
             // What cannot be written is told when the console is closed.
             let _ = writeln!(console.out, "{nodes}: stand up {} nodes", nodes.len());
@@ -93,9 +93,10 @@ impl Here for LabArgs {
                 announce(file, &ready)?;
             }
             let out = &mut console.out;
-            let written = match output {
-                Output::Text => describe(out, &ready, lab.nodes(), asked.called),
-                Output::Json | Output::Jsonl => json(out, &ready),
+            let written = if format.audience == Audience::Programs {
+                json(out, &ready)
+            } else {
+                describe(out, &ready, lab.nodes(), asked.called)
             }
             .and_then(|()| out.flush());
             // Without a word of where it is, the lab is of use to no one.

@@ -10,7 +10,7 @@ use crate::haproxy::change::Wanted;
 use crate::haproxy::state::{AdminState, AdminWord};
 use crate::haproxy::{answer, stat};
 use crate::plan::NodeName;
-use crate::report::look::{Form, Look};
+use crate::report::Look;
 use crate::report::{self, tests::look};
 
 fn said(instance: Option<&str>, text: &'static str) -> Said {
@@ -199,22 +199,22 @@ fn shown(look: &Look) -> String {
 
 #[test]
 fn every_report_of_text_shows_an_answer_as_its_text() {
-    let gathered = shown(&look(Form::Gathered));
+    let gathered = shown(&look("text"));
     let last: Vec<&str> = gathered.lines().filter(|line| line.contains('/')).collect();
     assert_eq!(last[1], "lb[1-2]: b/s: RUNNING/READY");
     assert_eq!(last[3], "lb3: b/s: STOPPED/MAINT");
     assert!(gathered.contains("lb[1-2]: # Format\n"));
-    let lines = shown(&look(Form::Lines));
+    let lines = shown(&look("lines"));
     let of_lb2 = "lb2: # Format\n\
                   lb2: # backend_name/frontend_name: operational_state/administrative_state\n\
                   lb2:\nlb2: b/s: RUNNING/READY\n";
     assert!(lines.starts_with(of_lb2), "{lines}");
-    assert!(shown(&look(Form::Blocks)).contains("\nlb[1-2] (2)\n"));
+    assert!(shown(&look("blocks")).contains("\nlb[1-2] (2)\n"));
 }
 
 #[test]
 fn json_has_rows_instead_of_text() {
-    let document: Value = serde_json::from_str(&shown(&look(Form::Json))).unwrap();
+    let document: Value = serde_json::from_str(&shown(&look("json"))).unwrap();
     let servers = document["servers"].as_array().unwrap();
     let nodes: Vec<&str> = servers
         .iter()
@@ -239,7 +239,7 @@ fn json_has_rows_instead_of_text() {
 
 #[test]
 fn each_row_is_an_event_as_it_comes() {
-    let text = shown(&look(Form::Jsonl));
+    let text = shown(&look("jsonl"));
     let events: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -14,9 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Reporter;
 use super::answers;
 use super::classic::Classic;
+use super::reporter::Reporter;
 use super::spill::TempFile;
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
+use crate::report::answers;
+use crate::report::reporter::Reporter;
 use crate::report::spill::TempFile;
-use crate::report::{Reporter, answers};
 
 /// How a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

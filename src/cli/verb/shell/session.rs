@@ -17,8 +17,8 @@ use crate::event::{Ending, Summary};
 use crate::exec::pool::SessionPool;
 use crate::exec::{Means, dispatch};
 use crate::nodeset::{Groups, NodeSet};
-use crate::report::Form;
 use crate::report::text::Count;
+use crate::report::{self, Audience, Format};
 use crate::terminal::editor::{Editor, Typed};
 use crate::terminal::signals::Signals;
 use crate::transport::Command;
@@ -38,7 +38,7 @@ pub(super) struct Session<'j, 'a> {
     current: Current,
     pool: SessionPool,
     /// The form that `=` comes back to.
-    form: Form,
+    format: &'static Format,
     last: Last,
     /// The highest exit code so far.
     worst: u8,
@@ -73,9 +73,9 @@ impl<'j, 'a> Session<'j, 'a> {
         let mut session = Session {
             pool: SessionPool::new(limits::spare_sessions(&job.plan)),
             groups: Box::new(nodes::groups(&job.asked.site.environment)),
-            form: match job.look.form {
-                Form::Lines => Form::Gathered,
-                form @ (Form::Gathered | Form::Blocks | Form::Json | Form::Jsonl) => form,
+            format: match job.look.format.audience {
+                Audience::PeopleAtOnce => report::usual(),
+                Audience::PeopleAtTheEnd | Audience::Programs => job.look.format,
             },
             job,
             input,
@@ -330,14 +330,17 @@ impl<'j, 'a> Session<'j, 'a> {
     }
 
     fn toggle(&mut self) -> Result<(), CliError> {
-        let (form, said) = match self.job.look.form {
-            Form::Json | Form::Jsonl => {
+        let (format, said) = match self.job.look.format.audience {
+            Audience::Programs => {
                 return Err(CliError::usage("`=` does not go with JSON"));
             }
-            Form::Lines => (self.form, "equal output once"),
-            Form::Gathered | Form::Blocks => (Form::Lines, "each line with its own node"),
+            Audience::PeopleAtOnce => (self.format, "equal output once"),
+            Audience::PeopleAtTheEnd => (
+                report::by_name("lines").unwrap_or(self.format),
+                "each line with its own node",
+            ),
         };
-        self.job.look.form = form;
+        self.job.look.format = format;
         self.say(said);
         Ok(())
     }
@@ -377,12 +380,12 @@ impl<'j, 'a> Session<'j, 'a> {
 
     /// From now on what most nodes said and how the others differ, or all again.
     fn differences(&mut self) -> Result<String, CliError> {
-        if matches!(self.job.look.form, Form::Json | Form::Jsonl) {
+        if self.job.look.format.audience == Audience::Programs {
             return Err(CliError::usage("`:diff` does not go with JSON"));
         }
         self.job.look.diff = !self.job.look.diff;
         Ok(if self.job.look.diff {
-            self.job.look.form = self.form;
+            self.job.look.format = self.format;
             "what most nodes say, and how the others differ"
         } else {
             "all that nodes say"
