@@ -37,6 +37,10 @@ In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  e
 /// The command line of `hash`: the options that may stand in front, and the table of verbs.
 #[must_use]
 pub fn command() -> clap::Command {
+    grammar(VERBS)
+}
+
+fn grammar(verbs: &[Verb]) -> clap::Command {
     let command = clap::Command::new("hash")
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage(
@@ -64,12 +68,12 @@ pub fn command() -> clap::Command {
                 .num_args(0..)
                 .last(true),
         )
-        .subcommands(VERBS.iter().map(Verb::command))
+        .subcommands(verbs.iter().map(Verb::command))
 }
 
 /// Runs `hash` with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
-    let (request, options) = match parse(called, words) {
+    let (request, options) = match parse(called, words, VERBS) {
         Ok(parsed) => parsed,
         Err(Mistake::Asked(answer)) => return show(called, &answer, console),
         Err(Mistake::Made(mistake)) => {
@@ -111,11 +115,12 @@ enum Mistake {
 fn parse(
     called: &str,
     words: &[OsString],
+    verbs: &[Verb],
 ) -> Result<(Result<Option<Request>, CliError>, Options), Mistake> {
-    let grammar = command();
+    let grammar = grammar(verbs);
     let at = first_word(words, &grammar);
     let name = at.and_then(|at| words[at].to_str());
-    let verb = name.and_then(verb::by_name);
+    let verb = name.and_then(|name| verbs.iter().find(|verb| verb.name == name));
     let is_known = verb.is_some() || name == Some("help");
     // What stands behind a drop-in is its own, and behind an unknown verb nothing has a meaning.
     let (ours, behind) = match (at, verb) {
@@ -234,5 +239,100 @@ fn show(called: &str, answer: &clap::Error, console: &mut Console) -> u8 {
     match shown.and_then(|()| console.close()) {
         Ok(()) => 0,
         Err(error) => console.lost(called, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Statuses;
+    use crate::cli::resolve::Job;
+    use crate::cli::task::Task;
+    use crate::cli::verb::row;
+    use crate::transport::Command;
+
+    /// A verb that is there for this test alone: what a new one's file would hold.
+    #[derive(Debug, Args)]
+    struct EchoArgs {
+        /// What to say
+        word: String,
+    }
+
+    impl VerbArgs for EchoArgs {
+        fn request(self) -> Result<Request, CliError> {
+            Ok(Request::Nodes(Box::new(self)))
+        }
+    }
+
+    impl Task for EchoArgs {
+        fn what(&self) -> String {
+            format!("echo {}", self.word)
+        }
+
+        fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+            let command = Command {
+                line: self.what(),
+                ..Command::default()
+            };
+            job.run(&crate::work::run::Run { command }, Statuses::Command)
+        }
+    }
+
+    fn with_echo(words: &[&str]) -> Result<(Request, Options), String> {
+        let verbs = [row::<EchoArgs>(
+            "echo",
+            "Say a word everywhere",
+            takes::WORK,
+        )];
+        let words: Vec<OsString> = words.iter().map(Into::into).collect();
+        match parse("hapsh", &words, &verbs) {
+            Ok((Ok(Some(request)), options)) => Ok((request, options)),
+            Ok((Ok(None), _)) => Err("nothing is asked for".to_owned()),
+            Ok((Err(error), _)) | Err(Mistake::Made(error)) => Err(error.to_string()),
+            Err(Mistake::Asked(help)) => Err(help.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_verb_is_one_file_and_one_row() {
+        let exec = ["-R", "exec", "-w", "n[1-2]", "-q"];
+        let (request, options) = with_echo(&[&exec[..], &["echo", "hello"]].concat()).unwrap();
+        let Request::Nodes(task) = request else {
+            panic!("not on nodes");
+        };
+        assert_eq!(task.what(), "echo hello");
+        let site = Site::new(Environment::default());
+        let asked = Asked {
+            called: "hapsh",
+            options: &options,
+            site: &site,
+            grammar: command,
+        };
+        let mut console = Console::open().unwrap();
+        assert_eq!(run::run(task, asked, &mut console).unwrap(), 0);
+        let refused = with_echo(&["-w", "n1", "--socket", "/x", "echo", "hello"]).err();
+        let reason = "--socket means nothing here: `echo` asks no HAProxy";
+        assert_eq!(refused.as_deref(), Some(reason));
+        let help = with_echo(&["echo", "--help"]).err().unwrap();
+        assert!(help.contains("Say a word everywhere"), "{help}");
+    }
+
+    #[test]
+    fn the_first_word_is_found_behind_options_and_their_values() {
+        let find = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(Into::into).collect();
+            first_word(&words, &command())
+        };
+        assert_eq!(find(&["-w", "a", "status"]), Some(2));
+        assert_eq!(find(&["-wa", "-vL", "--json", "status"]), Some(3));
+        assert_eq!(find(&["-vw", "status", "ping"]), Some(2));
+        assert_eq!(find(&["--nodes=a", "--fanout", "3", "ping"]), Some(3));
+        assert_eq!(
+            find(&["--become", "ping"]),
+            Some(1),
+            "its value is behind = only"
+        );
+        assert_eq!(find(&["-w", "a", "--", "status"]), None);
+        assert_eq!(find(&["--machinefile", "ping"]), None);
     }
 }

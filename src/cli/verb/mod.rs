@@ -62,7 +62,8 @@ enum Read {
     Words(fn(Vec<OsString>) -> Request),
 }
 
-const fn row<A: VerbArgs>(
+/// A verb whose words clap reads.
+pub(crate) const fn row<A: VerbArgs>(
     name: &'static str,
     about: &'static str,
     takes: &'static [Class],
