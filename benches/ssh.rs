@@ -128,6 +128,7 @@ impl Fleet {
             options,
             user: None,
             via: Via::Auto,
+            trace: Default::default(),
         };
         Native::new(settings, Arc::new(Nobody))
     }

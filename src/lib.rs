@@ -5,7 +5,7 @@
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
 //!    [`event`], [`answer`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`],
-//!    [`ini`], [`yaml`], [`placeholder`], [`lines`].
+//!    [`ini`], [`yaml`], [`placeholder`], [`lines`], [`trace`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -25,6 +25,7 @@ pub mod placeholder;
 pub mod plan;
 pub mod service;
 pub mod topology;
+pub mod trace;
 pub mod yaml;
 
 pub mod config;

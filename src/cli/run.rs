@@ -18,6 +18,7 @@ use crate::event::{Ending, Summary};
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
 use crate::exec::{Means, Requests};
 use crate::plan::{Limits, Plan};
+use crate::report::way::Way;
 use crate::report::{self, Reporter};
 use crate::terminal::signals::Signals;
 use crate::transport::ways::Reached;
@@ -161,10 +162,12 @@ impl Job<'_> {
             &self.look,
             Arc::clone(&self.plan.nodes),
             &mut self.console.out,
-            &mut self.console.err,
+            &self.console.err,
             &self.asked.site.scratch(),
         );
-        let mut reporter = files.around(&mut *shown);
+        let mut shown = files.around(&mut *shown);
+        let told = self.told.clone();
+        let mut reporter = Way::new(&mut shown, told, &self.look, &self.console.err);
         let course = Course {
             plan: &self.plan,
             reached: &self.reached,

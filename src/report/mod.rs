@@ -22,6 +22,7 @@ pub mod spill;
 #[cfg(test)]
 mod tally;
 pub mod text;
+pub mod way;
 
 use std::io::Write;
 use std::path::Path;

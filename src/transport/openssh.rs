@@ -14,6 +14,7 @@ use super::ssh::errors::{lower, printable};
 use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::plan::{Limits, NodeName};
+use crate::trace::Trace;
 
 /// What `ssh` returns when it failed itself, and also when the command returned just that.
 const SSH_FAILED: u8 = 255;
@@ -29,6 +30,8 @@ pub struct OpenSsh {
     pub user: Option<String>,
     /// How sockets on the nodes are reached; `ssh` cannot forward to them by itself.
     pub via: Via,
+    /// What wants to know of the way to the nodes.
+    pub trace: Trace,
 }
 
 impl Default for OpenSsh {
@@ -38,6 +41,7 @@ impl Default for OpenSsh {
             options: Vec::new(),
             user: None,
             via: Via::Auto,
+            trace: Trace::default(),
         }
     }
 }
@@ -96,6 +100,11 @@ struct SshSession {
 impl SshSession {
     fn process(&self, pty: bool, line: &str) -> tokio::process::Command {
         let words = self.ssh.argv(&self.node, &self.limits, pty, line);
+        // What is run there is no part of the way.
+        let before = words.len().saturating_sub(1);
+        self.ssh
+            .trace
+            .full(&self.node, || format!("by {}", words[..before].join(" ")));
         let mut words = words.into_iter();
         let mut process = tokio::process::Command::new(words.next().unwrap_or_default());
         process.args(words);
@@ -167,7 +176,12 @@ impl Session for SshSession {
                 is_become: false,
                 refused: None,
             };
-            relay::open(self, wanted).await
+            let opened = relay::open(self, wanted).await?;
+            let by = opened.by;
+            self.ssh
+                .trace
+                .brief(&self.node, || format!("{endpoint} by {by}"));
+            Ok(opened.stream)
         })
     }
 

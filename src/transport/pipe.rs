@@ -84,15 +84,27 @@ impl Pipe {
 
     /// Reads up to and including `mark`; what comes before it is passed over, if it is not longer than `most`.
     pub(super) async fn skip_past(&mut self, mark: &[u8], most: usize) -> Result<(), Ended> {
-        let mut seen = BytesMut::new();
+        self.until(mark, most).await.map(drop)
+    }
+
+    /// Reads a line, if it is not longer than `most`.
+    pub(super) async fn line(&mut self, most: usize) -> Result<String, Ended> {
+        let line = self.until(b"\n", most).await?;
+        Ok(printable(&line, most))
+    }
+
+    /// Reads what there is before `mark`, which is taken too.
+    async fn until(&mut self, mark: &[u8], most: usize) -> Result<BytesMut, Ended> {
+        let mut seen = BytesMut::from(&*std::mem::take(&mut self.ahead));
         loop {
+            if let Some(at) = memchr::memmem::find(&seen, mark) {
+                self.ahead = seen.split_off(at + mark.len()).freeze();
+                seen.truncate(at);
+                return Ok(seen);
+            }
             let outcome = match std::future::poll_fn(|cx| self.poll_event(cx)).await {
                 Ok(data) => {
                     seen.extend_from_slice(&data);
-                    if let Some(at) = memchr::memmem::find(&seen, mark) {
-                        self.ahead = seen.split_off(at + mark.len()).freeze();
-                        return Ok(());
-                    }
                     if seen.len() <= most {
                         continue;
                     }

@@ -45,8 +45,8 @@ impl FromStr for Via {
     }
 }
 
-/// What the helper says once it is connected; what a login script printed before is passed over.
-const READY: &[u8] = b"hash-socket-ready\n";
+/// What a helper says in front of its name once it is connected; what a login script printed before is passed over.
+const READY: &[u8] = b"hash-socket-ready ";
 
 /// So much may come before that line.
 const CHATTER: usize = 16 * 1024;
@@ -67,25 +67,39 @@ pub(super) struct Wanted<'a> {
     pub(super) refused: Option<&'a str>,
 }
 
+/// A stream to a socket.
+pub(super) struct Opened {
+    pub(super) stream: Box<dyn Duplex>,
+    /// The program on the node that relays.
+    pub(super) by: String,
+}
+
 /// Opens a stream to a socket by a command of the session. A helper is connected when it is handed out; a command of the
 /// user's own is taken at its word.
-pub(super) async fn open(
-    session: &mut dyn Session,
-    wanted: Wanted<'_>,
-) -> Result<Box<dyn Duplex>, Failure> {
+pub(super) async fn open(session: &mut dyn Session, wanted: Wanted<'_>) -> Result<Opened, Failure> {
     let (endpoint, via) = (wanted.endpoint, wanted.via);
     let only = match via {
         Via::Command(template) => {
             let name = format!("the command that reaches {endpoint} (--via)");
             let pipe = Pipe::start(session, &name, fill_in(template, endpoint));
-            return Ok(Box::new(pipe));
+            return Ok(Opened {
+                stream: Box::new(pipe),
+                by: "the command of --via".to_owned(),
+            });
         }
         Via::Auto | Via::Streamlocal => None,
         Via::Socat | Via::Nc => Some(via),
     };
     let mut pipe = Pipe::start(session, "the helper", script(endpoint, only));
-    match pipe.skip_past(READY, CHATTER).await {
-        Ok(()) => Ok(Box::new(pipe)),
+    let by = match pipe.skip_past(READY, CHATTER).await {
+        Ok(()) => pipe.line(CHATTER).await,
+        Err(ended) => Err(ended),
+    };
+    match by {
+        Ok(by) => Ok(Opened {
+            stream: Box::new(pipe),
+            by,
+        }),
         Err(ended) => Err(wanted.failure(ended)),
     }
 }
@@ -202,23 +216,23 @@ const LOOK: &str = r#"[ -e "$1" ] || { d=${1%/*}; [ -d "$d" ] && [ ! -x "$d" ] &
 
 /// socat waits for the end of both directions, at most for its `-t`; here the end of what comes from the socket is the end.
 /// What is left of it then ends with its standard input.
-const SOCAT: &str = r#"if command -v socat >/dev/null 2>&1; then socat -u OPEN:/dev/null "$3" 2>/dev/null || exit 94; echo hash-socket-ready; { exec socat -t 60 STDIN!!STDOUT,shut-close "$3" <&3 3<&- 2>/dev/null & } 3<&0 | cat; exit 0; fi; "#;
+const SOCAT: &str = r#"if command -v socat >/dev/null 2>&1; then socat -u OPEN:/dev/null "$3" 2>/dev/null || exit 94; echo hash-socket-ready socat; { exec socat -t 60 STDIN!!STDOUT,shut-close "$3" <&3 3<&- 2>/dev/null & } 3<&0 | cat; exit 0; fi; "#;
 
-const NC_UNIX: &str = r#"if nc -h 2>&1 | grep -q -e -U; then nc -z -U "$1" </dev/null >/dev/null 2>&1 || exit 94; n=; nc -h 2>&1 | grep -q -e -N && n=-N; echo hash-socket-ready; exec nc $n -U "$1"; fi; "#;
+const NC_UNIX: &str = r#"if nc -h 2>&1 | grep -q -e -U; then nc -z -U "$1" </dev/null >/dev/null 2>&1 || exit 94; n=; nc -h 2>&1 | grep -q -e -N && n=-N; echo hash-socket-ready nc; exec nc $n -U "$1"; fi; "#;
 
-const NC_TCP: &str = r#"if command -v nc >/dev/null 2>&1; then nc -z "$1" "$2" </dev/null >/dev/null 2>&1 || exit 94; n=; nc -h 2>&1 | grep -q -e -N && n=-N; echo hash-socket-ready; exec nc $n "$1" "$2"; fi; "#;
+const NC_TCP: &str = r#"if command -v nc >/dev/null 2>&1; then nc -z "$1" "$2" </dev/null >/dev/null 2>&1 || exit 94; n=; nc -h 2>&1 | grep -q -e -N && n=-N; echo hash-socket-ready nc; exec nc $n "$1" "$2"; fi; "#;
 
 const PYTHON_UNIX: &str = r#"if command -v python3 >/dev/null 2>&1; then exec python3 -c "import os,socket,sys,threading as t;s=socket.socket(socket.AF_UNIX);r=s.connect_ex(sys.argv[1]);r and sys.exit(93 if r==13 else 94);"#;
 
 const PYTHON_TCP: &str = r#"if command -v python3 >/dev/null 2>&1; then python3 -c "import socket,sys;socket.create_connection(sys.argv[1:3])" "$1" "$2" 2>/dev/null || exit 94; exec python3 -c "import os,socket,sys,threading as t;s=socket.create_connection(sys.argv[1:3]);"#;
 
-const PYTHON_PUMP: &str = r#"print(\"hash-socket-ready\",flush=True);t.Thread(target=lambda:([s.sendall(b) for b in iter(lambda:os.read(0,65536),b\"\")],s.shutdown(1)),daemon=True).start();[os.write(1,b) for b in iter(lambda:s.recv(65536),b\"\")]" "$1" "$2"; fi; "#;
+const PYTHON_PUMP: &str = r#"print(\"hash-socket-ready python3\",flush=True);t.Thread(target=lambda:([s.sendall(b) for b in iter(lambda:os.read(0,65536),b\"\")],s.shutdown(1)),daemon=True).start();[os.write(1,b) for b in iter(lambda:s.recv(65536),b\"\")]" "$1" "$2"; fi; "#;
 
 const PERL_UNIX: &str = r#"if command -v perl >/dev/null 2>&1; then exec perl -MIO::Socket::UNIX -e "\$s=IO::Socket::UNIX->new(Peer=>\$ARGV[0]) or exit 94;"#;
 
 const PERL_TCP: &str = r#"if command -v perl >/dev/null 2>&1; then exec perl -MIO::Socket::INET -e "\$s=IO::Socket::INET->new(PeerAddr=>\$ARGV[0],PeerPort=>\$ARGV[1]) or exit 94;"#;
 
-const PERL_PUMP: &str = r#"sub w{my(\$h,\$b)=@_;while(length \$b){my \$n=syswrite(\$h,\$b) or exit 0;substr(\$b,0,\$n)=q()}}w(\*STDOUT,qq(hash-socket-ready\012));\$p=fork;exit 95 unless defined \$p;unless(\$p){w(\$s,\$b) while sysread(STDIN,\$b,65536);shutdown(\$s,1);exit 0}w(\*STDOUT,\$b) while sysread(\$s,\$b,65536);kill 9,\$p" "$1" "$2"; fi; "#;
+const PERL_PUMP: &str = r#"sub w{my(\$h,\$b)=@_;while(length \$b){my \$n=syswrite(\$h,\$b) or exit 0;substr(\$b,0,\$n)=q()}}w(\*STDOUT,qq(hash-socket-ready perl\012));\$p=fork;exit 95 unless defined \$p;unless(\$p){w(\$s,\$b) while sysread(STDIN,\$b,65536);shutdown(\$s,1);exit 0}w(\*STDOUT,\$b) while sysread(\$s,\$b,65536);kill 9,\$p" "$1" "$2"; fi; "#;
 
 const NONE_LEFT: &str = "exit 95";
 
@@ -431,6 +445,7 @@ mod tests {
                     let mut pipe = Pipe::start(&mut *session.unwrap(), name, line);
                     let ready = pipe.skip_past(READY, CHATTER).await;
                     ready.unwrap_or_else(|ended| panic!("{name} {endpoint}: {ended:?}"));
+                    assert_eq!(pipe.line(CHATTER).await.unwrap(), name);
                     pipe.write_all(&bytes).await.unwrap();
                     pipe.shutdown().await.unwrap();
                     let mut got = Vec::new();

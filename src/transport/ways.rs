@@ -13,6 +13,7 @@ use super::ssh::user_config::{ConfigError, ConfigFile, Facts, Options};
 use super::ssh::{Native, Settings, Via};
 use crate::plan::NodeName;
 use crate::prompt::Prompter;
+use crate::trace::Trace;
 
 /// A way to reach nodes.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub struct Given<'a> {
     pub facts: &'a dyn Fn() -> Result<Facts, ConfigError>,
     /// What asks for secrets.
     pub prompter: Arc<dyn Prompter>,
+    /// What wants to know of the way to the nodes.
+    pub trace: Trace,
 }
 
 impl std::fmt::Debug for Given<'_> {
@@ -142,6 +145,7 @@ pub static WAYS: &[Way] = &[
                 program: or_usual(given.program, usual.program),
                 user: given.user,
                 via: given.via,
+                trace: given.trace,
             }))
         },
     },
@@ -252,6 +256,7 @@ fn native(given: Given<'_>) -> Result<Reached, ConfigError> {
         },
         user: given.user,
         via: given.via,
+        trace: given.trace,
     };
     let native = Native::new(settings, given.prompter);
     native.check()?;

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str =
-    "event answer plan nodeset gather gateway haproxy service topology ini yaml placeholder lines";
+const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology ini yaml placeholder lines trace";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it. A module inside another may have a row of
@@ -24,6 +23,7 @@ const TABLE: &[(&str, &str)] = &[
     ("yaml", ""),
     ("placeholder", ""),
     ("lines", "event"),
+    ("trace", ""),
     // 2. faces
     ("transport", "core prompt"),
     ("groups", "core"),

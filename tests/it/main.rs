@@ -42,4 +42,5 @@ mod slurm;
 mod ssh;
 mod ssh_config;
 mod topology_oracle;
+mod way;
 mod workers;

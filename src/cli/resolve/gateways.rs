@@ -116,6 +116,7 @@ pub(in crate::cli) fn around(
             nodes: &[],
             folded: "",
             lab: fleet.lab,
+            trace: fleet.trace,
         };
         reach::reach(native, asked, hosts, console)?
             .transport

@@ -23,6 +23,8 @@ use crate::lab::Lab;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan};
 use crate::report::Look;
+use crate::report::way::Told;
+use crate::trace::{Depth, Listener, Trace};
 use crate::transport::sudo::Sudo;
 use crate::transport::ways::{Reached, Way};
 
@@ -56,6 +58,9 @@ pub struct Job<'a> {
     pub reached: Reached,
     /// How the run is shown.
     pub look: Look,
+    /// What was told of the way to the nodes and is not shown yet.
+    pub(super) told: Option<Arc<Told>>,
+    trace: Trace,
     /// The nodes themselves, with `--lab`; they serve for as long as this is kept.
     lab: Option<Lab>,
     /// Whom to be there instead of the user of the login.
@@ -73,6 +78,11 @@ impl<'a> Job<'a> {
         console: &'a mut Console,
     ) -> Result<Self, CliError> {
         let look = show::look(asked, console)?;
+        let depth = show::depth(asked);
+        let told = (depth > Depth::Nothing).then(Arc::<Told>::default);
+        let trace = told.as_ref().map_or_else(Trace::default, |told| {
+            Trace::new(Arc::clone(told) as Arc<dyn Listener>, depth)
+        });
         let names: Arc<[NodeName]> = nodes.iter().map(NodeName::from).collect();
         let fanout = limits::fanout(asked, console)?;
         let plan = Plan::all(names, fanout, limits::limits(asked)?);
@@ -82,10 +92,11 @@ impl<'a> Job<'a> {
             nodes: &plan.nodes,
             folded: &nodes.to_string(),
             lab: lab.as_ref(),
+            trace: &trace,
         };
         let reached = reach::reach(way, asked, fleet, console)?;
         let reached = gateways::around(reached, way, asked, fleet, console)?;
-        let sudo = reach::sudo(asked, console)?;
+        let sudo = reach::sudo(asked, console, &trace)?;
         let reached = reach::as_user(reached, sudo.as_ref(), &plan.nodes)?;
         Ok(Self {
             asked,
@@ -95,6 +106,8 @@ impl<'a> Job<'a> {
             way,
             reached,
             look,
+            told,
+            trace,
             lab,
             sudo,
         })
@@ -111,6 +124,7 @@ impl<'a> Job<'a> {
                 nodes: &names,
                 folded: &nodes.to_string(),
                 lab: self.lab.as_ref(),
+                trace: &self.trace,
             };
             let reached = reach::reach(self.way, self.asked, fleet, self.console)?;
             let reached = gateways::around(reached, self.way, self.asked, fleet, self.console)?;
@@ -151,6 +165,7 @@ impl Ground {
             nodes: &names,
             folded: &nodes.to_string(),
             lab: lab.as_ref(),
+            trace: &Trace::default(),
         };
         let way = reach::way(asked)?;
         let reached = reach::reach(way, asked, fleet, console)?;

@@ -8,7 +8,9 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::lab::Lab;
 use crate::plan::NodeName;
+use crate::prompt::Prompter;
 use crate::terminal::ask::Person;
+use crate::trace::Trace;
 use crate::transport::ssh::Via;
 use crate::transport::ssh::user_config::ConfigFile;
 use crate::transport::sudo::{AsUser, Sudo};
@@ -23,6 +25,8 @@ pub struct Fleet<'a> {
     pub folded: &'a str,
     /// The lab that they are in.
     pub lab: Option<&'a Lab>,
+    /// What wants to know of the way to them.
+    pub trace: &'a Trace,
 }
 
 /// The way that `-R` or the configuration names.
@@ -78,6 +82,7 @@ pub fn reach(
         via: via(asked)?,
         facts: &|| asked.site.facts(),
         prompter: Arc::new(person(asked.called, console)?),
+        trace: fleet.trace.clone(),
     };
     (way.make)(given).map_err(|error| CliError::config(error.to_string()))
 }
@@ -93,7 +98,11 @@ fn via(asked: Asked<'_>) -> Result<Via, CliError> {
 ///
 /// # Errors
 /// A user or a way to sockets that cannot be.
-pub fn sudo(asked: Asked<'_>, console: &Console) -> Result<Option<Arc<Sudo>>, CliError> {
+pub fn sudo(
+    asked: Asked<'_>,
+    console: &Console,
+    trace: &Trace,
+) -> Result<Option<Arc<Sudo>>, CliError> {
     let Some(user) = asked.options.reach.as_user.clone() else {
         return Ok(None);
     };
@@ -106,7 +115,8 @@ pub fn sudo(asked: Asked<'_>, console: &Console) -> Result<Option<Arc<Sudo>>, Cl
         return Err(CliError::usage(text));
     }
     let prompter = Arc::new(person(asked.called, console)?);
-    Ok(Some(Arc::new(Sudo::new(user, via, nonce()?, prompter))))
+    let heard = (prompter as Arc<dyn Prompter>, trace.clone());
+    Ok(Some(Arc::new(Sudo::new(user, via, nonce()?, heard))))
 }
 
 /// The way with another user at its end.

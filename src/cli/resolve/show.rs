@@ -12,6 +12,7 @@ use crate::config::Color;
 use crate::plan::NodeName;
 use crate::report::files::{Files, Open};
 use crate::report::{self, Audience, FORMATS, Format, Look};
+use crate::trace::Depth;
 
 /// The form of the output.
 ///
@@ -84,6 +85,16 @@ pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
         floor: console.floor.clone(),
         transfer: None,
     })
+}
+
+/// How much is told of the way to the nodes.
+#[must_use]
+pub fn depth(asked: Asked<'_>) -> Depth {
+    match asked.options.show.verbose {
+        0 => Depth::Nothing,
+        1 => Depth::Brief,
+        _ => Depth::Full,
+    }
 }
 
 /// What a command's exit statuses mean, unless `-S` asks for the largest.

@@ -11,6 +11,7 @@ fn the_words_are_those_of_clush() {
         options: vec!["-p".to_owned(), "22".to_owned()],
         user: Some("me".to_owned()),
         via: Via::Auto,
+        trace: Trace::default(),
     };
     let limits = Limits {
         connect: Some(Duration::from_millis(2700)),

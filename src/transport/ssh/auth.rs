@@ -16,6 +16,7 @@ use super::person::{Person, Typed};
 use super::target::Target;
 use crate::event::{ErrorCode, Failure};
 use crate::prompt::Echo;
+use crate::trace::Trace;
 
 /// A server that wants more methods after one another than this is playing with us.
 const ROUNDS: usize = 8;
@@ -30,6 +31,7 @@ pub(super) struct Login<'a> {
     pub(super) link: &'a Link,
     pub(super) keys: &'a KeyRing,
     pub(super) person: &'a Person,
+    pub(super) trace: &'a Trace,
     pub(super) left: Left,
 }
 
@@ -87,7 +89,10 @@ impl Login<'_> {
             let none = self.handle.authenticate_none(user);
             let answer = self.left.spend(&self.person.asking, none).await;
             match self.step(answer, &mut tried)? {
-                Step::Done => return Ok(()),
+                Step::Done => {
+                    self.tell("no proof at all");
+                    return Ok(());
+                }
                 Step::Partial(_) | Step::Next | Step::Unanswered => {}
             }
         }
@@ -117,6 +122,14 @@ impl Login<'_> {
             break;
         }
         Err(denied(&self.target.settings.user, &tried, &identities))
+    }
+
+    /// Tells with what the login succeeded.
+    fn tell(&self, with: &str) {
+        let target = self.target;
+        let user = &target.settings.user;
+        self.trace
+            .brief(&target.node, || format!("logged in as {user} with {with}"));
     }
 
     async fn public_key(
@@ -150,9 +163,15 @@ impl Login<'_> {
             tried.keys.push(at);
             tried.names.push(identity.label.clone());
             let step = self.offer(identity, hash, tried).await?;
+            let label = &identity.label;
             match step {
-                Step::Next | Step::Unanswered => {}
+                Step::Next | Step::Unanswered => {
+                    let node = &self.target.node;
+                    self.trace
+                        .full(node, || format!("key {label} was not taken"));
+                }
                 Step::Done | Step::Partial(_) => {
+                    self.tell(&format!("key {label}"));
                     identities.worked(at);
                     return Ok(step);
                 }
@@ -244,6 +263,7 @@ impl Login<'_> {
                 }
                 step @ (Step::Done | Step::Partial(_) | Step::Next | Step::Unanswered) => {
                     if !matches!(step, Step::Next) {
+                        self.tell("a password");
                         self.person.secret_worked(&name, &typed).await;
                     }
                     return Ok(step);
@@ -307,6 +327,7 @@ impl Login<'_> {
             }
             let step = self.step(answer, tried)?;
             if !matches!(step, Step::Next) {
+                self.tell("keyboard-interactive answers");
                 for (name, typed) in &given {
                     self.person.secret_worked(name, typed).await;
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, Disconnect};
+use russh::{Channel, Disconnect, Names};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 use super::Shared;
@@ -17,10 +17,11 @@ use super::errors::{self, Attempt, Trouble, printable};
 use super::guard::{Guarded, Kill, Link};
 use super::jump;
 use super::proxy::Proxy;
-use super::target::{Route, Target};
+use super::target::{Route, Target, hop_names};
 use super::user_config::AddressFamily;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::Limits;
+use crate::trace::Trace;
 use crate::transport::Duplex;
 
 /// How often a connection that was closed before the banner is tried again.
@@ -77,6 +78,10 @@ pub(super) async fn connect(
                     return Err(attempt.failure);
                 }
                 retry += 1;
+                let why = &attempt.failure;
+                shared.settings.trace.full(&target.node, || {
+                    format!("{why}; trying again in {:.1}s", pause.as_secs_f64())
+                });
                 let wait = tokio::time::sleep(pause);
                 let _ = connecting.spend(&shared.person.asking, wait).await;
             }
@@ -143,6 +148,7 @@ async fn attempt(
         link: &link,
         keys: &shared.keys,
         person: &shared.person,
+        trace: &shared.settings.trace,
         left: Left::new(limits.authenticate),
     };
     login.run().await?;
@@ -166,6 +172,10 @@ async fn stream(
     let settings = &target.settings;
     match (&target.route, hop) {
         (Route::Command(command), _) => {
+            let trace = &shared.settings.trace;
+            trace.full(&target.node, || {
+                format!("connecting by the command {command}")
+            });
             let shell = shared.shell();
             let proxy = Proxy::start(shell, command).map_err(|error| {
                 let why = errors::reason(&error);
@@ -176,14 +186,22 @@ async fn stream(
             })?;
             Ok(Box::new(proxy))
         }
-        (Route::Jump(_), Some(hop)) => Ok(jump::through(hop, &settings.host, settings.port).await?),
-        (Route::Jump(_) | Route::Direct, _) => Ok(Box::new(tcp(target, left).await?)),
+        (Route::Jump(hops), Some(hop)) => {
+            let trace = &shared.settings.trace;
+            trace.full(&target.node, || {
+                format!("connecting through {}", hop_names(hops))
+            });
+            Ok(jump::through(hop, &settings.host, settings.port).await?)
+        }
+        (Route::Jump(_) | Route::Direct, _) => {
+            Ok(Box::new(tcp(target, left, &shared.settings.trace).await?))
+        }
     }
 }
 
 /// Connects a socket, trying the addresses of the name in turn. Each gets its share of the time, so that one
 /// that swallows everything does not hide the others.
-async fn tcp(target: &Target, left: Left) -> Result<TcpStream, Failure> {
+async fn tcp(target: &Target, left: Left, trace: &Trace) -> Result<TcpStream, Failure> {
     let settings = &target.settings;
     let (host, port) = (settings.host.as_str(), settings.port);
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
@@ -205,6 +223,7 @@ async fn tcp(target: &Target, left: Left) -> Result<TcpStream, Failure> {
     let mut last = errors::resolve(host, None);
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for (address, remaining) in addresses.into_iter().zip((1..=count).rev()) {
+        trace.full(&target.node, || format!("connecting to {address}"));
         let connecting = socket(target, address);
         let share = left.left().filter(|_| remaining > 1);
         let connected = match share {
@@ -257,6 +276,27 @@ impl client::Handler for Handler {
             }
             () = self.link.killed() => Err(russh::Error::Disconnect.into()),
         }
+    }
+
+    async fn kex_done(
+        &mut self,
+        _secret: Option<&[u8]>,
+        names: &Names,
+        session: &mut Session,
+    ) -> Result<(), Trouble> {
+        self.shared.settings.trace.full(&self.target.node, || {
+            let server = printable(session.remote_sshid(), 80);
+            let (kex, key, cipher) = (names.kex.as_ref(), &names.key, names.cipher.as_ref());
+            format!("server {server}, {kex}, {key}, {cipher}")
+        });
+        Ok(())
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Trouble> {
+        self.shared.settings.trace.full(&self.target.node, || {
+            format!("banner: {}", printable(banner.as_bytes(), 300))
+        });
+        Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Trouble>) -> Result<(), Trouble> {

@@ -36,6 +36,7 @@ pub use super::relay::Via;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::{Limits, NodeName};
 use crate::prompt::Prompter;
+use crate::trace::Trace;
 use crate::transport::{BoxFuture, Session, Transport};
 use algorithms::Configs;
 use gate::Gates;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// How sockets on the nodes are reached.
     pub via: Via,
+    /// Who wants to know of the way to the nodes.
+    pub trace: Trace,
 }
 
 /// The native transport. Cheap to make: nothing is read before [`Native::check`] or the first node.
@@ -111,6 +114,9 @@ impl Transport for Native {
         Box::pin(async move {
             let shared = &self.shared;
             let settings = shared.node_settings(node).await?;
+            if shared.settings.trace.is_full() {
+                shared.explain(node).await?;
+            }
             let route = match &settings.proxy {
                 Proxy::Direct => Route::Direct,
                 Proxy::Command(command) => Route::Command(command.clone()),
@@ -153,6 +159,17 @@ impl Shared {
         let options = || self.settings.options.clone();
         let config = self.load(&self.config, options).await?;
         resolve(config, node, user, None).await
+    }
+
+    /// Tells what the configuration says about a node, and where.
+    async fn explain(&self, node: &str) -> Result<(), Failure> {
+        let user = self.settings.user.as_deref();
+        let options = || self.settings.options.clone();
+        let config = self.load(&self.config, options).await?;
+        for line in config.explain(node, user).unwrap_or_default() {
+            self.settings.trace.full(node, || line);
+        }
+        Ok(())
     }
 
     /// What the files say about a hop. As with `ssh`, the command line is about the nodes: `-o ProxyJump` must not

@@ -37,6 +37,20 @@ pub(super) async fn open(
     session: &mut NodeSession,
     endpoint: &Endpoint,
 ) -> Result<Box<dyn Duplex>, Failure> {
+    let opened = by_way(session, endpoint).await;
+    if let Err(failure) = &opened {
+        let node = &session.connection.target.node;
+        let trace = &session.shared.settings.trace;
+        trace.full(node, || failure.to_string());
+    }
+    opened
+}
+
+/// Opens it by the way that `--via` names.
+async fn by_way(
+    session: &mut NodeSession,
+    endpoint: &Endpoint,
+) -> Result<Box<dyn Duplex>, Failure> {
     let shared = Arc::clone(&session.shared);
     let connection = Arc::clone(&session.connection);
     let node = &connection.target.node;
@@ -48,22 +62,30 @@ pub(super) async fn open(
         is_become: false,
         refused: None,
     };
+    let trace = &shared.settings.trace;
+    let told = |by: &str, stream| {
+        trace.brief(node, || format!("{endpoint} by {by}"));
+        stream
+    };
     match via {
         Via::Auto if !shared.unforwarded.has(node) => {
             match forwarded(&connection, endpoint).await? {
-                Ok(stream) => Ok(stream),
+                Ok(stream) => Ok(told("streamlocal", stream)),
                 Err(why) => {
                     let why = errors::refusal(&why);
+                    trace.full(node, || {
+                        format!("the server does not forward to {endpoint} ({why})")
+                    });
                     wanted.refused = Some(&why);
-                    let stream = relay::open(session, wanted).await?;
+                    let opened = relay::open(session, wanted).await?;
                     // It was not the socket's fault then.
                     shared.unforwarded.add(node);
-                    Ok(stream)
+                    Ok(told(&opened.by, opened.stream))
                 }
             }
         }
         Via::Streamlocal => match forwarded(&connection, endpoint).await? {
-            Ok(stream) => Ok(stream),
+            Ok(stream) => Ok(told("streamlocal", stream)),
             Err(why) => Err(Failure::new(
                 ErrorCode::Socket,
                 format!(
@@ -72,7 +94,10 @@ pub(super) async fn open(
                 ),
             )),
         },
-        Via::Auto | Via::Socat | Via::Nc | Via::Command(_) => relay::open(session, wanted).await,
+        Via::Auto | Via::Socat | Via::Nc | Via::Command(_) => {
+            let opened = relay::open(session, wanted).await?;
+            Ok(told(&opened.by, opened.stream))
+        }
     }
 }
 

@@ -20,14 +20,29 @@ impl Shared {
         shown: &PublicKeyOrCertificate,
     ) -> Result<(), Failure> {
         let policy = &target.settings.host_keys;
+        let key = shown.public_key();
+        let tell = |how: &str| {
+            self.settings.trace.full(&target.node, || {
+                let name = target.host_keys.name();
+                let fingerprint = key.fingerprint(HashAlg::Sha256);
+                format!(
+                    "host key {} {fingerprint} of {name}: {how}",
+                    key.algorithm()
+                )
+            });
+        };
         if policy.trust_loopback && is_loopback(target) {
+            tell("not looked at (NoHostAuthenticationForLocalhost)");
             return Ok(());
         }
         let verdict = target.host_keys.judge(shown, SystemTime::now());
         let refuse = || target.host_keys.explain(&verdict, shown);
-        let key = shown.public_key();
         match verdict.decide(policy.policy) {
-            Decision::Accept => return Ok(()),
+            Decision::Accept => {
+                let line = target.host_keys.known_at(shown);
+                tell(&line.map_or_else(|| "known".to_owned(), |line| format!("known in {line}")));
+                return Ok(());
+            }
             Decision::Refuse => return Err(refuse()),
             Decision::Record => {}
             Decision::RecordAndWarn => {
@@ -43,6 +58,7 @@ impl Shared {
                 }
             }
         }
+        tell("new, and recorded");
         self.record(Arc::clone(target), key).await
     }
 

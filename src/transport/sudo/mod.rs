@@ -18,6 +18,7 @@ use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::plan::{Limits, NodeName};
 use crate::prompt::Prompter;
+use crate::trace::Trace;
 use password::Password;
 use talk::Talk;
 
@@ -45,6 +46,7 @@ pub struct Sudo {
     /// What only we know: no node can make up the words that have it.
     nonce: String,
     password: Arc<Password>,
+    trace: Trace,
 }
 
 impl fmt::Debug for Sudo {
@@ -58,14 +60,20 @@ impl fmt::Debug for Sudo {
 
 impl Sudo {
     /// Another user. `via` is how sockets are reached on the nodes, `nonce` a word that cannot be guessed, `prompter` asks
-    /// for the password.
+    /// for the password, `trace` is told how it went.
     #[must_use]
-    pub fn new(user: String, via: Via, nonce: String, prompter: Arc<dyn Prompter>) -> Self {
+    pub fn new(
+        user: String,
+        via: Via,
+        nonce: String,
+        (prompter, trace): (Arc<dyn Prompter>, Trace),
+    ) -> Self {
         Self {
             user,
             via,
             nonce,
             password: Arc::new(Password::new(prompter)),
+            trace,
         }
     }
 }
@@ -87,6 +95,7 @@ impl Transport for AsUser {
         Box::pin(async move {
             let inner = self.inner.connect(node, limits).await?;
             let session: Box<dyn Session> = Box::new(AsUserSession {
+                node: node.clone(),
                 inner,
                 sudo: Arc::clone(&self.sudo),
                 limit: limits.authenticate,
@@ -99,6 +108,7 @@ impl Transport for AsUser {
 
 /// A session in which everything is done by another user.
 struct AsUserSession {
+    node: NodeName,
     inner: Box<dyn Session>,
     sudo: Arc<Sudo>,
     /// How long `sudo` may take to answer.
@@ -110,7 +120,8 @@ impl AsUserSession {
     /// The command for the inner session, its line, and what hears it.
     fn wrap(&self, command: &Command, io: &NodeIo) -> (Command, NodeIo, Talk) {
         let (own, inbox) = io.part();
-        let (command, talk) = Talk::new(&self.sudo, command, self.limit, inbox);
+        let place = (&self.sudo, &self.node);
+        let (command, talk) = Talk::new(place, command, self.limit, inbox);
         (command, own, talk)
     }
 }
@@ -170,7 +181,11 @@ impl Session for AsUserSession {
                 is_become: true,
                 refused: None,
             };
-            relay::open(self, wanted).await
+            let opened = relay::open(self, wanted).await?;
+            let (by, user) = (&opened.by, &sudo.user);
+            sudo.trace
+                .brief(&self.node, || format!("{endpoint} by {by}, as {user}"));
+            Ok(opened.stream)
         })
     }
 

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::Sudo;
 use super::password::{TURN, Turn};
 use crate::event::{ErrorCode, Event, Failure, Meter, Outcome, Stop, Stream};
+use crate::plan::NodeName;
 use crate::transport::relay::quote;
 use crate::transport::ssh::errors::printable;
 use crate::transport::{BoxFuture, Command, Input, NodeIo, Source, until};
@@ -58,6 +59,7 @@ impl Sudo {
 /// The talk with one node's `sudo`.
 pub(super) struct Talk {
     sudo: Arc<Sudo>,
+    node: NodeName,
     limit: Option<Duration>,
     inbox: mpsc::Receiver<Event>,
     /// What it said on standard error and is not shown yet.
@@ -86,7 +88,7 @@ enum State {
 impl Talk {
     /// The command as `sudo` is to run it, and what hears it. `limit` is how long `sudo` may take to answer.
     pub(super) fn new(
-        sudo: &Arc<Sudo>,
+        (sudo, node): (&Arc<Sudo>, &NodeName),
         command: &Command,
         limit: Option<Duration>,
         inbox: mpsc::Receiver<Event>,
@@ -106,6 +108,7 @@ impl Talk {
         };
         let talk = Self {
             sudo: Arc::clone(sudo),
+            node: node.clone(),
             limit,
             inbox,
             held: BytesMut::new(),
@@ -174,6 +177,14 @@ impl Talk {
             if let Some(turn) = self.turn() {
                 turn.right();
             }
+            let how = match self.state {
+                State::Answered { .. } => "with the password",
+                State::Started(_) | State::Over => "which asked for no password",
+            };
+            let user = &self.sudo.user;
+            self.sudo
+                .trace
+                .brief(&self.node, || format!("{user} by sudo, {how}"));
             self.state = State::Over;
             self.gate.send_modify(|fed| fed.begun = true);
             io.count();

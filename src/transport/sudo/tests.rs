@@ -177,7 +177,12 @@ async fn run(nodes: &[Node]) -> Ran {
     let prompter = Arc::clone(&typist) as Arc<dyn Prompter>;
     let root = AsUser::new(
         Box::new(fleet),
-        Arc::new(Sudo::new("root".into(), Via::Auto, NONCE.into(), prompter)),
+        Arc::new(Sudo::new(
+            "root".into(),
+            Via::Auto,
+            NONCE.into(),
+            (prompter, Trace::default()),
+        )),
     );
     let limits = Limits {
         authenticate: Some(30 * SECOND),
@@ -330,7 +335,12 @@ async fn what_is_ready_is_asked_once() {
     let prompter = Arc::new(Typist::default());
     let root = AsUser::new(
         Box::new(fleet),
-        Arc::new(Sudo::new("root".into(), Via::Auto, NONCE.into(), prompter)),
+        Arc::new(Sudo::new(
+            "root".into(),
+            Via::Auto,
+            NONCE.into(),
+            (prompter, Trace::default()),
+        )),
     );
     let mut session = root.connect(&"0".into(), &Limits::default()).await.unwrap();
     // The scripted node repeats its input and runs nothing.

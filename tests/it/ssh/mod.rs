@@ -95,6 +95,7 @@ impl Client {
             },
             user: self.user.clone(),
             via: self.via.clone(),
+            trace: Default::default(),
         };
         Native::new(settings, Arc::clone(&self.prompter))
     }

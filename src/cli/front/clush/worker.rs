@@ -114,6 +114,7 @@ impl Worker {
             via: Via::Auto,
             facts: &|| given.site.facts(),
             prompter: Arc::new(given.person()?),
+            trace: Default::default(),
         });
         let ready = made.map_err(|error| Failure::Named(error.to_string()))?;
         Ok(Reached {

@@ -22,6 +22,7 @@ use crate::gateway::{self, Ask, Hello, Reach, Worker};
 use crate::nodeset::NodeSet;
 use crate::report::gateway::Voice;
 use crate::topology::{Route, Topology};
+use crate::trace::Trace;
 use crate::transport::Transport;
 use crate::transport::gateway::{Above, Gateways, Messages, OpenGateways, Program};
 
@@ -99,6 +100,7 @@ fn ssh(
         nodes: &[],
         folded: "",
         lab: None,
+        trace: &Trace::default(),
     };
     let reached = reach::reach(reach::way(asked)?, asked, hosts, console)?;
     Ok(reached.transport.into())

@@ -292,6 +292,21 @@ impl HostKeys {
         verdict
     }
 
+    /// The line that makes what the server has shown known: that of its key, or of the authority of its certificate.
+    #[must_use]
+    pub fn known_at(&self, shown: &PublicKeyOrCertificate) -> Option<Line> {
+        let Shown { key, authority } = Shown::new(shown);
+        let fits = |(_, entry): &&Found<'_>| match entry.purpose {
+            Purpose::Host => *entry.key == *key,
+            Purpose::Authority => authority.as_deref() == Some(&*entry.key),
+            Purpose::Revoked => false,
+        };
+        let line = |(file, entry): &Found<'_>| file.line(entry);
+        let plain = self.plain();
+        let found = plain.all().find(fits).map(line);
+        found.or_else(|| self.hashed().all().find(fits).map(line))
+    }
+
     /// The refusal that a verdict comes to, with what to do about it.
     #[must_use]
     pub fn explain(&self, verdict: &Verdict, shown: &PublicKeyOrCertificate) -> Failure {

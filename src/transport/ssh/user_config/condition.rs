@@ -121,7 +121,7 @@ pub(super) fn parse_match(text: &str) -> Result<Vec<Criterion>, String> {
 
 impl Condition {
     /// Whether the block counts for the host, given what earlier blocks have set.
-    pub(super) fn holds(&self, pass: &Pass<'_>) -> Result<bool, ConfigError> {
+    pub(super) fn holds(&self, pass: &Pass<'_, '_>) -> Result<bool, ConfigError> {
         match self {
             Self::Always | Self::Named => Ok(true),
             Self::Host(patterns) => {
@@ -150,7 +150,7 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, pass: &Pass<'_>, place: &Place) -> Result<bool, ConfigError> {
+    fn holds(&self, pass: &Pass<'_, '_>, place: &Place) -> Result<bool, ConfigError> {
         Ok(match self {
             Self::All => true,
             Self::Canonical | Self::Final => pass.is_final,

@@ -159,6 +159,14 @@ impl UserConfig {
         resolve::resolve(self, host, user, port)
     }
 
+    /// Where the values for a host come from, for people: the blocks that are for it, then host name, port and user.
+    ///
+    /// # Errors
+    /// As [`UserConfig::resolve`].
+    pub fn explain(&self, host: &str, user: Option<&str>) -> Result<Vec<String>, ConfigError> {
+        resolve::explain(self, host, user)
+    }
+
     /// Whether [`UserConfig::resolve`] may wait for something else than memory.
     #[must_use]
     pub fn waits(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Reads the files of a configuration into blocks, once; included files become blocks of their own.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,14 +21,20 @@ pub(super) struct Place {
     pub(super) line: u32,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line } = self;
+        match line {
+            0 => f.write_str(file),
+            _ => write!(f, "{file}:{line}"),
+        }
+    }
+}
+
 impl Place {
     pub(super) fn error(&self, message: impl Into<String>) -> ConfigError {
-        let Self { file, line } = self;
         ConfigError {
-            place: match line {
-                0 => file.to_string(),
-                _ => format!("{file}:{line}"),
-            },
+            place: self.to_string(),
             message: message.into(),
         }
     }
@@ -46,6 +53,8 @@ pub(super) struct Blocks {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) condition: Condition,
+    /// Its `Host` or `Match` line; `None` for what stands before the first.
+    pub(super) heading: Option<Heading>,
     pub(super) items: Vec<Item>,
 }
 
@@ -63,6 +72,19 @@ pub(super) struct Setting {
     pub(super) place: Place,
 }
 
+/// The line that begins a block.
+#[derive(Debug)]
+pub(super) struct Heading {
+    pub(super) text: String,
+    pub(super) place: Place,
+}
+
+impl fmt::Display for Heading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.place, self.text)
+    }
+}
+
 impl Blocks {
     /// The blocks that may be for a host, in the order of the file.
     pub(super) fn for_host(&self, host: &str) -> impl Iterator<Item = &Block> {
@@ -72,7 +94,7 @@ impl Blocks {
         order.into_iter().map(|at| &self.blocks[at])
     }
 
-    fn open(&mut self, condition: Condition, names: Vec<String>) {
+    fn open(&mut self, condition: Condition, names: Vec<String>, heading: Option<Heading>) {
         let at = self.blocks.len();
         if names.is_empty() {
             self.general.push(at);
@@ -85,13 +107,14 @@ impl Blocks {
         }
         self.blocks.push(Block {
             condition,
+            heading,
             items: Vec::new(),
         });
     }
 
     fn push(&mut self, item: Item) {
         if self.blocks.is_empty() {
-            self.open(Condition::Always, Vec::new());
+            self.open(Condition::Always, Vec::new(), None);
         }
         if let Some(block) = self.blocks.last_mut() {
             block.items.push(item);
@@ -187,6 +210,11 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         let fail = |message: String| place.error(format!("{word}: {message}"));
+        let heading = || {
+            let text = text.trim().to_owned();
+            let place = place.clone();
+            Some(Heading { text, place })
+        };
         let Some(meaning) = keyword::meaning(&word) else {
             let ignored = self.ignore_unknown.join(",");
             return if pattern::matches_list(&word, &ignored) {
@@ -221,17 +249,18 @@ impl<'a> Reader<'a> {
                         fail("an argument is empty or its quote not closed".to_owned())
                     })?;
                 if !words.is_empty() && words.iter().all(|word| pattern::is_literal(word)) {
-                    blocks.open(Condition::Named, words);
+                    blocks.open(Condition::Named, words, heading());
                 } else {
                     let patterns = words.iter().map(|word| HostPattern::parse(word)).collect();
-                    blocks.open(Condition::Host(patterns), Vec::new());
+                    blocks.open(Condition::Host(patterns), Vec::new(), heading());
                 }
             }
             Meaning::Match => {
                 let criteria = condition::parse_match(rest).map_err(fail)?;
                 self.wants_final |= criteria.iter().any(condition::Criterion::wants_final);
                 self.waits |= criteria.iter().any(condition::Criterion::waits);
-                blocks.open(Condition::Match(criteria, place.clone()), Vec::new());
+                let condition = Condition::Match(criteria, place.clone());
+                blocks.open(condition, Vec::new(), heading());
             }
             Meaning::Include => {
                 let files = self.include(rest, place, scope)?;

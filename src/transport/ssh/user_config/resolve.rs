@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use super::expand::{Allowed, Tokens};
 use super::keyword::{Canonicalize, Key, Value};
-use super::parse::{Blocks, Item, Place, Setting};
+use super::parse::{Blocks, Heading, Item, Place, Setting};
 use super::{ConfigError, Facts, HostSettings, Proxy, UserConfig};
 
 /// One walk over the configuration.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
+pub(super) struct Pass<'a, 'h> {
     pub(super) config: &'a UserConfig,
     pub(super) values: Values<'a>,
     /// The name that `Host` is compared with: as given in the first pass, the final one in the second.
-    pub(super) host: &'a str,
-    pub(super) original: &'a str,
+    pub(super) host: &'h str,
+    pub(super) original: &'h str,
     pub(super) is_final: bool,
 }
 
@@ -28,6 +28,8 @@ pub(super) struct Values<'a> {
     pub(super) identity_files: Vec<Listed<'a>>,
     pub(super) certificate_files: Vec<Listed<'a>>,
     pub(super) send_env: Vec<&'a Setting>,
+    /// The blocks that were for the host.
+    applied: Vec<&'a Heading>,
 }
 
 /// A file of a list, and where it was named.
@@ -44,6 +46,54 @@ pub(super) fn resolve(
     user: Option<&str>,
     port: Option<u16>,
 ) -> Result<HostSettings, ConfigError> {
+    let (values, host) = walk(config, original, user, port)?;
+    values.settings(original, host)
+}
+
+/// Where the values for a host come from.
+pub(super) fn explain(
+    config: &UserConfig,
+    original: &str,
+    user: Option<&str>,
+) -> Result<Vec<String>, ConfigError> {
+    let (values, host) = walk(config, original, user, None)?;
+    let mut lines: Vec<String> = Vec::new();
+    for heading in &values.applied {
+        let line = format!("ssh_config {heading}");
+        // With two passes it applies twice.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let origin = |key: Key, is_given: bool| match values.first(key) {
+        _ if is_given => " (command line)".to_owned(),
+        Some(setting) => format!(" ({})", setting.place),
+        None => String::new(),
+    };
+    lines.push(format!(
+        "host {host}{}, port {}{}, user {}{}",
+        origin(Key::HostName, false),
+        values.port(),
+        origin(Key::Port, false),
+        values.user(),
+        origin(Key::User, user.is_some()),
+    ));
+    if let Some(setting) = values.proxy() {
+        lines.push(format!(
+            "the way through others is set at {}",
+            setting.place
+        ));
+    }
+    Ok(lines)
+}
+
+/// What is found for a host, and its final name.
+fn walk<'a>(
+    config: &'a UserConfig,
+    original: &str,
+    user: Option<&'a str>,
+    port: Option<u16>,
+) -> Result<(Values<'a>, String), ConfigError> {
     let mut pass = Pass {
         config,
         values: Values::new(&config.facts, user, port),
@@ -72,10 +122,10 @@ pub(super) fn resolve(
         pass.walk_all()?;
         values = pass.values;
     }
-    values.settings(original, host.clone())
+    Ok((values, host))
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Pass<'a, '_> {
     fn walk_all(&mut self) -> Result<(), ConfigError> {
         let config = self.config;
         config.parts.iter().try_for_each(|part| self.walk(part))
@@ -86,6 +136,7 @@ impl<'a> Pass<'a> {
             if !block.condition.holds(self)? {
                 continue;
             }
+            self.values.applied.extend(&block.heading);
             for item in &block.items {
                 match item {
                     Item::Set(setting) => self.values.add(setting),
@@ -168,6 +219,7 @@ impl<'a> Values<'a> {
             identity_files: Vec::new(),
             certificate_files: Vec::new(),
             send_env: Vec::new(),
+            applied: Vec::new(),
         }
     }
 
