@@ -4,16 +4,97 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::conf::Source;
+use super::conf::merge;
+use super::source::{Answers, CACHE_TIME, Source};
 use super::{Error, Pairs, Upcall};
+use crate::ini::Ini;
 
 /// The longest answer that is read.
 const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// Every kind of question.
+const UPCALLS: [Upcall; 5] = [
+    Upcall::Map,
+    Upcall::All,
+    Upcall::List,
+    Upcall::Reverse,
+    Upcall::MapAll,
+];
+
+/// The commands of a source.
+#[derive(Debug)]
+struct Commands(Vec<(Upcall, String)>);
+
+impl Answers for Commands {
+    fn takes(&self, upcall: Upcall) -> bool {
+        self.0.iter().any(|(known, _)| *known == upcall)
+    }
+
+    fn ask(
+        &self,
+        source: &Source,
+        (upcall, subject): (Upcall, &str),
+        limit: Duration,
+    ) -> Result<String, Error> {
+        let command = self.0.iter().find(|(known, _)| *known == upcall);
+        let (_, command) = command.ok_or_else(|| Error::NoUpcall {
+            upcall,
+            source_name: source.name.clone(),
+        })?;
+        let text = fill_in(command, source, upcall, subject)?;
+        run(&text, &source.folder, limit).map_err(|detail| Error::failed(upcall, detail))
+    }
+}
+
+/// The sources of a file in the dialect of `groups.conf`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn read(path: &Path, folder: &Path) -> Result<Vec<Source>, Error> {
+    let mut ini = Ini::default();
+    merge(&mut ini, path)?;
+    sections(&ini, folder)
+}
+
+/// The sources of the sections of such a file; one section may have several names.
+///
+/// # Errors
+/// A section that is none of a source.
+pub(super) fn sections(ini: &Ini, folder: &Path) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
+    for section in ini.sections().filter(|section| *section != "Main") {
+        let get = |option| ini.get(section, option);
+        if get("map").is_none() && get("mapall").is_none() {
+            return Err(Error::Config(format!(
+                "No option 'map' or 'mapall' in section: '{section}'"
+            )));
+        }
+        let cache_time = match get("cache_time") {
+            Some(text) => text.parse().map_err(|_| {
+                Error::Config(format!("could not convert string to float: '{text}'"))
+            })?,
+            None => CACHE_TIME,
+        };
+        let commands = UPCALLS
+            .into_iter()
+            .filter_map(|upcall| Some((upcall, get(upcall.name())?.to_owned())))
+            .filter(|(_, command)| !command.is_empty());
+        let answers = Arc::new(Commands(commands.collect()));
+        sources.extend(section.split(',').map(|name| Source {
+            name: name.to_owned(),
+            answers: Arc::clone(&answers) as _,
+            folder: folder.to_path_buf(),
+            cfgdir: folder.to_string_lossy().into_owned(),
+            cache_time,
+        }));
+    }
+    Ok(sources)
+}
 
 /// The command with `$GROUP`, `$NODE`, `$SOURCE` and `$CFGDIR` filled in, as Python's `string.Template` does:
 /// `$$` is one dollar, other names are left to the shell.
@@ -21,12 +102,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// When the group or the node has characters by which the shell would run something else: names may come
 /// from the output of nodes, and they are put into the command's text as they are.
-pub(super) fn fill_in(
-    command: &str,
-    source: &Source,
-    upcall: Upcall,
-    subject: &str,
-) -> Result<String, Error> {
+fn fill_in(command: &str, source: &Source, upcall: Upcall, subject: &str) -> Result<String, Error> {
     if let Some(c) = subject
         .chars()
         .find(|c| c.is_control() || "`$;|&<>()'\"\\".contains(*c))
@@ -76,7 +152,7 @@ pub(super) fn fill_in(
 }
 
 /// Runs the command and gives what it prints. A failure is told as the original does, by the command itself.
-pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> {
+fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> {
     let failed = |_| command.to_owned();
     let mut child = Command::new("/bin/sh")
         .arg("-c")
@@ -94,7 +170,7 @@ pub(super) fn run(command: &str, folder: &Path, limit: Duration) -> Result<Strin
     let (sender, answer) = mpsc::sync_channel(1);
     std::thread::Builder::new()
         .spawn(move || {
-            let _ = sender.send(read(child, stdout));
+            let _ = sender.send(collect(child, stdout));
         })
         .map_err(failed)?;
     let kill = || {
@@ -125,7 +201,7 @@ enum Trouble {
 }
 
 /// All that the child prints, once it is gone; nothing if it failed.
-fn read(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, Trouble> {
+fn collect(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, Trouble> {
     let mut output = Vec::new();
     stdout
         .take(LONGEST + 1)

@@ -2,15 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Error, Pairs, Upcall, file};
+use super::source::{SOURCES, Source};
+use super::{Error, command};
 use crate::ini::{self, Ini};
-
-/// How long answers are kept, unless the source says otherwise, in seconds.
-const CACHE_TIME: f64 = 3600.0;
 
 /// The folders in which ClusterShell's configuration is searched, the later ones winning.
 ///
@@ -41,60 +38,6 @@ pub fn search_path(
     .collect()
 }
 
-/// One group source.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) name: String,
-    kind: Kind,
-    /// Where its upcalls run.
-    pub(super) folder: PathBuf,
-    /// What `$CFGDIR` is in them.
-    pub(super) cfgdir: String,
-    /// How long its answers are kept, in seconds.
-    pub(super) cache_time: f64,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Commands(Vec<(Upcall, String)>),
-    /// Each group with its nodes.
-    File(Arc<Pairs>),
-}
-
-impl Source {
-    pub(super) fn command(&self, upcall: Upcall) -> Option<&str> {
-        match &self.kind {
-            Kind::Commands(commands) => commands
-                .iter()
-                .find(|(known, _)| *known == upcall)
-                .map(|(_, command)| command.as_str()),
-            Kind::File(_) => None,
-        }
-    }
-
-    pub(super) fn can(&self, upcall: Upcall) -> bool {
-        let all_groups = self.is_file() || self.command(Upcall::MapAll).is_some();
-        self.command(upcall).is_some()
-            || (all_groups && matches!(upcall, Upcall::Map | Upcall::List))
-    }
-
-    /// Whether one answer has all groups with their nodes.
-    pub(super) fn has_all_groups(&self) -> bool {
-        self.is_file() || self.command(Upcall::MapAll).is_some()
-    }
-
-    pub(super) fn is_file(&self) -> bool {
-        self.groups().is_some()
-    }
-
-    pub(super) fn groups(&self) -> Option<&Arc<Pairs>> {
-        match &self.kind {
-            Kind::Commands(_) => None,
-            Kind::File(groups) => Some(groups),
-        }
-    }
-}
-
 /// All group sources.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -114,39 +57,16 @@ impl Table {
                 cfgdir = folder_of(path);
             }
         }
-        let conf = main
-            .get("Main", "groupsdir")
-            .or_else(|| main.get("Main", "confdir"));
-        for dir in folders("confdir", conf, &cfgdir)? {
-            for path in listed(&dir, "conf") {
-                let mut extra = Ini::default();
-                merge(&mut extra, &path)?;
-                table.add_sections(&extra, &dir)?;
-            }
-        }
-        for dir in folders("autodir", main.get("Main", "autodir"), &cfgdir)? {
-            for path in listed(&dir, "yaml") {
-                // A file that cannot be read is not there for this user.
-                let Ok(text) = std::fs::read(&path) else {
-                    continue;
-                };
-                let text = utf8(&path, text)?;
-                for (name, groups) in
-                    file::parse(&path.to_string_lossy(), &text).map_err(Error::Config)?
-                {
-                    let groups = groups.into_iter();
-                    let groups = groups.map(|(name, nodes)| (name, nodes.into())).collect();
-                    table.add(Source {
-                        name,
-                        kind: Kind::File(Arc::new(groups)),
-                        folder: dir.clone(),
-                        cfgdir: String::new(),
-                        cache_time: CACHE_TIME,
-                    })?;
+        for kind in SOURCES {
+            let value = kind.keys.iter().find_map(|key| main.get("Main", key));
+            let name = kind.keys.last().copied().unwrap_or_default();
+            for dir in folders(name, value, &cfgdir)? {
+                for path in listed(&dir, kind.extension) {
+                    table.add_all((kind.read)(&path, &dir)?)?;
                 }
             }
         }
-        table.add_sections(&main, &cfgdir)?;
+        table.add_all(command::sections(&main, &cfgdir)?)?;
         table.default = match main.get("Main", "default").filter(|name| !name.is_empty()) {
             Some(name) => Some(table.find(name).map(|(index, _)| index).ok_or_else(|| {
                 Error::Config(format!("Default group source not found: \"{name}\""))
@@ -178,43 +98,8 @@ impl Table {
         Ok(())
     }
 
-    /// Adds the sources of a file's sections; one section may have several names.
-    fn add_sections(&mut self, ini: &Ini, folder: &Path) -> Result<(), Error> {
-        for section in ini.sections().filter(|section| *section != "Main") {
-            let get = |option| ini.get(section, option);
-            if get("map").is_none() && get("mapall").is_none() {
-                return Err(Error::Config(format!(
-                    "No option 'map' or 'mapall' in section: '{section}'"
-                )));
-            }
-            let cache_time = match get("cache_time") {
-                Some(text) => text.parse().map_err(|_| {
-                    Error::Config(format!("could not convert string to float: '{text}'"))
-                })?,
-                None => CACHE_TIME,
-            };
-            let commands: Vec<_> = [
-                Upcall::Map,
-                Upcall::All,
-                Upcall::List,
-                Upcall::Reverse,
-                Upcall::MapAll,
-            ]
-            .into_iter()
-            .filter_map(|upcall| Some((upcall, get(upcall.name())?.to_owned())))
-            .filter(|(_, command)| !command.is_empty())
-            .collect();
-            for name in section.split(',') {
-                self.add(Source {
-                    name: name.to_owned(),
-                    kind: Kind::Commands(commands.clone()),
-                    folder: folder.to_path_buf(),
-                    cfgdir: folder.to_string_lossy().into_owned(),
-                    cache_time,
-                })?;
-            }
-        }
-        Ok(())
+    fn add_all(&mut self, sources: Vec<Source>) -> Result<(), Error> {
+        sources.into_iter().try_for_each(|source| self.add(source))
     }
 }
 
@@ -227,7 +112,7 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 /// Reads a file into `ini`; says whether it was there.
-fn merge(ini: &mut Ini, path: &Path) -> Result<bool, Error> {
+pub(super) fn merge(ini: &mut Ini, path: &Path) -> Result<bool, Error> {
     let Ok(text) = std::fs::read(path) else {
         return Ok(false);
     };
@@ -235,7 +120,7 @@ fn merge(ini: &mut Ini, path: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn utf8(path: &Path, text: Vec<u8>) -> Result<String, Error> {
+pub(super) fn utf8(path: &Path, text: Vec<u8>) -> Result<String, Error> {
     String::from_utf8(text).map_err(|error| {
         Error::Config(format!(
             "{}: not UTF-8 at byte {}",

@@ -2,13 +2,71 @@
 //!
 //! A name such as `1` or `yes` is no text to YAML 1.1 and needs quotes, as in ClusterShell.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conf::utf8;
+use super::source::{Answers, CACHE_TIME, Source};
+use super::{Error, Pairs, Upcall};
 use crate::yaml::{Entry, Node, Scalar, Yaml, documents};
 
 /// The sources of a file, each with its groups, in the order of the file.
-pub(super) type Sources = Vec<(String, Vec<(String, String)>)>;
+type Sources = Vec<(String, Vec<(String, String)>)>;
+
+/// The groups of a file.
+#[derive(Debug)]
+struct Groups(Arc<Pairs>);
+
+impl Answers for Groups {
+    fn takes(&self, _: Upcall) -> bool {
+        false
+    }
+
+    fn ask(
+        &self,
+        source: &Source,
+        (upcall, _): (Upcall, &str),
+        _: Duration,
+    ) -> Result<String, Error> {
+        let source_name = source.name.clone();
+        Err(Error::NoUpcall {
+            upcall,
+            source_name,
+        })
+    }
+
+    fn groups(&self) -> Option<&Arc<Pairs>> {
+        Some(&self.0)
+    }
+}
+
+/// The sources of a YAML file. One that cannot be read is not there for this user.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn read(path: &Path, folder: &Path) -> Result<Vec<Source>, Error> {
+    let Ok(bytes) = std::fs::read(path) else {
+        return Ok(Vec::new());
+    };
+    let text = utf8(path, bytes)?;
+    let found = parse(&path.to_string_lossy(), &text).map_err(Error::Config)?;
+    let source = |(name, groups): (String, Vec<(String, String)>)| {
+        let groups = groups.into_iter();
+        let groups = groups.map(|(name, nodes)| (name, nodes.into())).collect();
+        Source {
+            name,
+            answers: Arc::new(Groups(Arc::new(groups))),
+            folder: folder.to_path_buf(),
+            cfgdir: String::new(),
+            cache_time: CACHE_TIME,
+        }
+    };
+    Ok(found.into_iter().map(source).collect())
+}
 
 /// Reads a file; `path` is its name in messages.
-pub(super) fn parse(path: &str, text: &str) -> Result<Sources, String> {
+fn parse(path: &str, text: &str) -> Result<Sources, String> {
     sources(text).map_err(|problem| format!("{path}: {problem}"))
 }
 

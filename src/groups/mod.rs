@@ -8,6 +8,7 @@ mod command;
 mod conf;
 mod defaults;
 mod file;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,9 +18,10 @@ use hashbrown::HashMap;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
+use conf::Table;
 pub use conf::search_path;
-use conf::{Source, Table};
 pub use defaults::Defaults;
+use source::Source;
 
 use crate::ini::{IniError, WordsError};
 
@@ -223,7 +225,7 @@ impl Resolver {
         };
         match groups.get(group) {
             Some(nodes) => Ok(Arc::clone(nodes)),
-            None if source.command(Upcall::Map).is_some() => {
+            None if source.answers.takes(Upcall::Map) => {
                 self.ask(index, source, Upcall::Map, group)
             }
             None => Ok(Arc::from("")),
@@ -259,7 +261,7 @@ impl Resolver {
         if !(source.can(Upcall::Map) && source.can(Upcall::List)) {
             return Err(Error::NotEnough);
         }
-        let groups = source.groups();
+        let groups = source.answers.groups();
         Ok(groups.and_then(|groups| groups.get("all").cloned()))
     }
 
@@ -303,7 +305,7 @@ impl Resolver {
         source: &Source,
         needs: Upcall,
     ) -> Result<Option<Arc<Pairs>>, Error> {
-        if let Some(groups) = source.groups() {
+        if let Some(groups) = source.answers.groups() {
             return Ok(Some(Arc::clone(groups)));
         }
         if !source.can(Upcall::MapAll) {
@@ -332,12 +334,12 @@ impl Resolver {
         upcall: Upcall,
         subject: &str,
     ) -> Result<Arc<str>, Error> {
-        let Some(command) = source.command(upcall) else {
+        if !source.answers.takes(upcall) {
             return Err(Error::NoUpcall {
                 upcall,
                 source_name: source.name.clone(),
             });
-        };
+        }
         let question = (index, upcall, subject.to_owned());
         let now = Instant::now();
         if let Some((since, answer)) = locked(&self.answers).get(&question)
@@ -345,9 +347,8 @@ impl Resolver {
         {
             return Ok(Arc::clone(answer));
         }
-        let text = command::fill_in(command, source, upcall, subject)?;
-        let output = command::run(&text, &source.folder, self.settings.upcall_limit)
-            .map_err(|detail| Error::failed(upcall, detail))?;
+        let limit = self.settings.upcall_limit;
+        let output = source.answers.ask(source, (upcall, subject), limit)?;
         let answer: Arc<str> = match upcall {
             Upcall::MapAll => output.into(),
             Upcall::Map | Upcall::All | Upcall::List | Upcall::Reverse => output
