@@ -257,27 +257,27 @@ impl Topology {
             .collect()
     }
 
-    /// How many levels of gateways there are below one.
+    /// The gateways that a gateway leads to, level by level.
     #[must_use]
-    pub fn levels_below(&self, gateway: &str) -> usize {
+    pub fn gateways_below(&self, gateway: &str) -> Vec<NodeSet> {
+        let mut levels = Vec::new();
         let mut sources: NodeSet = std::iter::once(gateway).collect();
         // Without loops there are no more levels than routes.
-        for level in 0..self.routes.len() {
+        for _ in &self.routes {
             let mut below = NodeSet::new();
-            for route in self
-                .routes
-                .iter()
-                .filter(|route| meet(&route.from, &sources))
-            {
-                below.union(&route.to);
+            for route in &self.routes {
+                if meet(&route.from, &sources) {
+                    below.union(&route.to);
+                }
             }
             below.intersection(&self.gateways);
             if below.is_empty() {
-                return level;
+                break;
             }
+            levels.push(below.clone());
             sources = below;
         }
-        self.routes.len()
+        levels
     }
 
     fn draw(&self, f: &mut fmt::Formatter<'_>, source: &NodeSet, indent: &str) -> fmt::Result {

@@ -105,6 +105,11 @@ pub(super) struct CommandLine {
 }
 
 impl CommandLine {
+    /// Whether it is a file of ours, which goes to the nodes over standard input.
+    pub(super) fn is_script(&self) -> bool {
+        self.script.is_some()
+    }
+
     /// What one of the nodes runs, in words.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::console::Console;
 use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::journal::{Journal, Record};
-use super::resolve::{Asked, Job, nodes, show};
+use super::resolve::{Asked, Job, nodes, reach, show};
 use super::rollout::Rollout;
 use super::runtime::{Runtime, attend};
 use super::task::{Effect, Task};
@@ -34,6 +34,12 @@ pub(super) fn run(
     console: &mut Console,
 ) -> Result<u8, CliError> {
     task.check(asked)?;
+    let way = reach::way(asked)?;
+    if let Some(lack) = task.needs().lacks(way.can) {
+        let (name, what) = (way.name, task.what());
+        let refused = format!("-R {name} {lack}, which is not enough for: {what}");
+        return Err(CliError::usage(refused).hint("use -R native"));
+    }
     let nodes = nodes::of(asked, console)?;
     guard_globs(&*task, asked, console)?;
     if asked.options.care.dry_run {

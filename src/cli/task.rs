@@ -3,6 +3,7 @@
 use super::error::CliError;
 use super::resolve::{Asked, Job};
 use crate::nodeset::NodeSet;
+use crate::transport::ways::Can;
 
 /// How much a task does to the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,31 @@ pub(crate) enum Effect {
     Changes,
 }
 
+/// What a way to the nodes must be able to do for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To run a command.
+    Command,
+    /// To give it something to read.
+    Input,
+    /// To hand over what each node gives as it is.
+    Bytes,
+    /// To have sessions: sockets as the node sees them, and more than one thing at one time.
+    Sessions,
+}
+
+impl Need {
+    /// What a way lacks, in words; `None` if it lacks nothing.
+    pub(crate) fn lacks(self, can: Can) -> Option<&'static str> {
+        match self {
+            Self::Input if !can.stdin => Some("gives commands nothing to read"),
+            Self::Bytes if !can.apart => Some("runs commands and shows their lines only"),
+            Self::Sessions if !can.sessions => Some("runs commands only"),
+            Self::Command | Self::Input | Self::Bytes | Self::Sessions => None,
+        }
+    }
+}
+
 /// What a verb does on nodes.
 pub(crate) trait Task {
     /// What is done, in words: for `-v`, `--dry-run`, the journal, and the question before much is changed.
@@ -23,6 +49,11 @@ pub(crate) trait Task {
     /// How much it does to the nodes.
     fn effect(&self) -> Effect {
         Effect::Looks
+    }
+
+    /// What the way to the nodes must be able to do for it.
+    fn needs(&self) -> Need {
+        Need::Sessions
     }
 
     /// The words that select servers: a glob may have expanded to them.

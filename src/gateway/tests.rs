@@ -165,6 +165,25 @@ fn memory_does_not_grow_with_what_is_printed() {
 }
 
 #[test]
+fn small_pieces_are_put_together() {
+    let mut replay = Replay::default();
+    for n in 0..100_000u32 {
+        let data = Data(vec![n as u8].into());
+        let after = (n == 0).then_some((0, 0));
+        replay.add(Stretch { id: 1, after, data }).unwrap();
+    }
+    let parts = replay.between((0, 0), (1, 100_000)).unwrap();
+    assert!(parts.len() < 30, "{} pieces", parts.len());
+    assert!((0..100_000u32).map(|n| n as u8).eq(parts.concat()));
+    let empty = Stretch {
+        id: 1,
+        after: None,
+        data: Data(Vec::new().into()),
+    };
+    assert!(replay.add(empty).is_err());
+}
+
+#[test]
 fn messages_are_readable_and_strict() {
     let tell = Tell::Finished {
         nodes: "t[1-2]".into(),

@@ -181,3 +181,16 @@ fn nodes_are_dealt_out_to_whom_has_fewest() {
     failed.insert("gw2".into());
     assert_eq!(loads.pick(topology.ways("t5"), &failed), None);
 }
+
+#[test]
+fn gateways_know_those_below_them_and_not_those_beside() {
+    let tree = tree("vm: gw[1-2]\ngw[1-2]: a,b,t0\na: low\nb: t1\nlow: t2\n");
+    let below = |gateway: &str| {
+        let levels = tree.gateways_below(gateway);
+        levels.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(below("vm"), ["gw[1-2]", "a,b", "low"]);
+    assert_eq!(below("gw1"), ["a,b", "low"]);
+    assert_eq!(below("a"), ["low"]);
+    assert!(below("low").is_empty() && below("t1").is_empty());
+}

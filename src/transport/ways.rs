@@ -39,6 +39,8 @@ pub struct Way {
 pub struct Can {
     /// Commands are given standard input.
     pub stdin: bool,
+    /// Each node is reached by itself, so that more can be made of what a command says than lines.
+    pub apart: bool,
     /// More than one command on a node: several, sockets as seen from the node, files.
     pub sessions: bool,
     /// It is SSH, by which gateways are reached too.
@@ -113,6 +115,7 @@ impl Reached {
 /// Commands only, each a process of its own here.
 const PROCESS: Can = Can {
     stdin: true,
+    apart: true,
     sessions: true,
     ssh: false,
     here: false,
@@ -184,6 +187,7 @@ pub static WAYS: &[Way] = &[
         files: 0,
         can: Can {
             stdin: false,
+            apart: false,
             sessions: false,
             ..PROCESS
         },
@@ -200,6 +204,7 @@ pub static WAYS: &[Way] = &[
         about: "one srun of Slurm's for all nodes",
         files: 0,
         can: Can {
+            apart: false,
             sessions: false,
             ..PROCESS
         },

@@ -159,10 +159,9 @@ fn what_srun_refuses_is_told(slurm: &Slurm) {
     assert_eq!(ran.stderr, said, "{ran}");
     assert_eq!(ran.code, Some(3), "{ran}");
     let ran = slurm.hash(&["-w", "n1", "ping"]).run();
-    assert!(
-        ran.stderr.contains("worker slurm runs commands only"),
-        "{ran}"
-    );
+    let said = "hash: -R slurm runs commands only, which is not enough for: connect and log in";
+    assert!(ran.stderr.contains(said), "{ran}");
+    assert_eq!(ran.code, Some(64), "{ran}");
     let ran = slurm.hash(&["-l", "bob", "-w", "n1", "--", "true"]).run();
     assert_eq!(ran.code, Some(64), "{ran}");
 }

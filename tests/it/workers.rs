@@ -51,12 +51,27 @@ fn one_pdsh_serves_all_nodes() {
     assert!(ran.stderr.contains("lb1: timed out"), "{ran}");
     assert_eq!(ran.code, Some(3), "{ran}");
 
-    let ran = pdsh(&lab, &["-w", "lb1", "--stdin", "--", "cat"]);
-    assert!(
-        ran.stderr.contains("pdsh gives no input to commands"),
-        "{ran}"
-    );
-    assert_eq!(ran.code, Some(1), "{ran}");
+    // What it cannot is refused before anything is contacted.
+    for (lack, words) in [
+        (
+            "gives commands nothing to read",
+            &["--stdin", "--", "cat"][..],
+        ),
+        ("gives commands nothing to read", &["copy", "/etc/hosts"]),
+        (
+            "runs commands and shows their lines only",
+            &["fetch", "/etc/hosts", "--dest", "."],
+        ),
+        ("runs commands only", &["status"]),
+        ("runs commands only", &["disable", "web1"]),
+        ("runs commands only", &["ping"]),
+    ] {
+        let ran = pdsh(&lab, &[&["-w", "lb1"], words].concat());
+        let said = format!("hash: -R pdsh {lack}, which is not enough for: ");
+        assert!(ran.stderr.starts_with(&said), "{ran}");
+        assert!(ran.stderr.contains("use -R native"), "{ran}");
+        assert_eq!(ran.code, Some(64), "{ran}");
+    }
 }
 
 /// A folder with an `rsh` that is the lab's ssh.

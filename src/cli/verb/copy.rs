@@ -8,7 +8,7 @@ use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::resolve::{Asked, Job, reach};
-use crate::cli::task::{Effect, Request, Task};
+use crate::cli::task::{Effect, Need, Request, Task};
 use crate::report::Transfer;
 use crate::transport::Command;
 use crate::work::copy::{Keep, Pack, Upload, amount, here};
@@ -86,6 +86,10 @@ impl Task for Copy {
 
     fn effect(&self) -> Effect {
         Effect::Acts
+    }
+
+    fn needs(&self) -> Need {
+        Need::Input
     }
 
     fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {

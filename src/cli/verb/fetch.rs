@@ -9,7 +9,7 @@ use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::resolve::Job;
-use crate::cli::task::{Request, Task};
+use crate::cli::task::{Need, Request, Task};
 use crate::report::Transfer;
 use crate::transport::Command;
 use crate::work::copy::Keep;
@@ -58,6 +58,10 @@ impl Task for Fetch {
     fn what(&self) -> String {
         let FetchArgs { sources, dest, .. } = &self.0;
         format!("fetch {} -> {}", sources.join(" "), dest.display())
+    }
+
+    fn needs(&self) -> Need {
+        Need::Bytes
     }
 
     fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {

@@ -10,7 +10,7 @@ use crate::cli::order::{CommandLine, Order};
 use crate::cli::quote::quote;
 use crate::cli::resolve::{Asked, Job};
 use crate::cli::rollout::Rollout;
-use crate::cli::task::{Effect, Request, Task};
+use crate::cli::task::{Effect, Need, Request, Task};
 use crate::event::NodeId;
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
@@ -36,6 +36,7 @@ impl VerbArgs for RunArgs {
         Ok(Request::Nodes(Box::new(Run {
             args: self,
             line: None,
+            reads: false,
             before: String::new(),
         })))
     }
@@ -46,6 +47,8 @@ struct Run {
     args: RunArgs,
     /// What is run, once its options were checked and its script read.
     line: Option<CommandLine>,
+    /// Whether it is given something to read.
+    reads: bool,
     /// What stands in front of it when another user runs it.
     before: String,
 }
@@ -67,6 +70,13 @@ impl Task for Run {
         Effect::Acts
     }
 
+    fn needs(&self) -> Need {
+        match self.reads {
+            true => Need::Input,
+            false => Need::Command,
+        }
+    }
+
     fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
         // The options may stand in front of the verb, too.
         let args = std::mem::take(&mut self.args);
@@ -79,6 +89,7 @@ impl Task for Run {
             .args
             .order
             .line(&self.args.command, asked.options.care.stdin)?;
+        self.reads = asked.options.care.stdin || line.is_script();
         self.line = Some(line);
         let user = asked.options.reach.as_user.as_deref();
         self.before = user.map_or_else(String::new, |user| format!("sudo -u {} ", quote(user)));

@@ -8,7 +8,7 @@ use clap::Args;
 use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::resolve::{Asked, Job};
-use crate::cli::task::{Request, Task};
+use crate::cli::task::{Need, Request, Task};
 use session::Session;
 
 /// Arguments of `shell`: none.
@@ -46,6 +46,10 @@ struct Shell;
 impl Task for Shell {
     fn what(&self) -> String {
         "open a prompt for commands on the nodes".to_owned()
+    }
+
+    fn needs(&self) -> Need {
+        Need::Command
     }
 
     fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {

@@ -9,19 +9,15 @@ use crate::plan::NodeName;
 /// What may be told of gateways further down: of each once that it failed, and once that its nodes go another way.
 #[derive(Debug)]
 pub(super) struct Notices {
-    below: NodeSet,
+    below: Vec<NodeSet>,
     failed: HashSet<String>,
     rerouted: HashSet<String>,
 }
 
 impl Notices {
     pub(super) fn new(gateways: &Gateways, gateway: &NodeName) -> Self {
-        let mut below = NodeSet::new();
-        for route in gateways.topology.below(gateway) {
-            below.union(&route.from);
-        }
         Self {
-            below,
+            below: gateways.topology.gateways_below(gateway),
             failed: HashSet::new(),
             rerouted: HashSet::new(),
         }
@@ -32,7 +28,8 @@ impl Notices {
     /// # Errors
     /// When it is not below this one, or was said to have failed before.
     pub(super) fn failed(&mut self, gateway: &str) -> Result<String, String> {
-        match self.below.contains(gateway) && self.failed.insert(gateway.to_owned()) {
+        let is_below = self.below.iter().any(|level| level.contains(gateway));
+        match is_below && self.failed.insert(gateway.to_owned()) {
             true => Ok(gateway.to_owned()),
             false => Err(format!("it speaks of {gateway}, which is not below it")),
         }

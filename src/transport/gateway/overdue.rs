@@ -73,7 +73,8 @@ fn once(limits: &plan::Limits) -> Option<Duration> {
 
 /// The longest that it may take until the gateways below this one are there.
 fn setup(gateways: &Gateways, limits: &plan::Limits, gateway: &str) -> Duration {
-    let levels = u32::try_from(gateways.topology.levels_below(gateway)).unwrap_or(u32::MAX);
+    let levels = gateways.topology.gateways_below(gateway).len();
+    let levels = u32::try_from(levels).unwrap_or(u32::MAX);
     let install = gateways
         .install
         .as_ref()

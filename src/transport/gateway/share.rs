@@ -364,6 +364,7 @@ impl<'a> Share<'a> {
             self.close(&name, node, Outcome::Failed(failure), Some(since))
                 .await;
             self.given_up.insert(name);
+            self.moved = now;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Nodes behind gateways: real sshd between the root and its gateways, this program on them.
 
+mod hostile;
 mod sessions;
 
 use std::fs;

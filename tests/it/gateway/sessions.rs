@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Tree, wait_for};
-use crate::lab::{Hash, Ran};
+use crate::lab::{Hash, Lab, Ran};
 
 const DEEP: &str = "ROOT: lb1\nlb1: lb2\nlb2: lb[3-4]\n";
 
@@ -233,4 +233,53 @@ fn a_gateway_killed_in_the_middle_loses_its_sessions_and_no_others() {
     }
     assert_eq!(marks(), "x\nx\n", "nothing is run twice");
     assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn another_user_asks_for_its_password_once_for_all_nodes() {
+    let sudoers = "Defaults lecture=never\nnobody ALL=(ALL) ALL";
+    let builder = ["lb3", "lb4"]
+        .iter()
+        .fold(Lab::builder(4), |builder, node| {
+            builder.unprivileged(node).sudo(node, sudoers)
+        });
+    let Some(lab) = builder.start() else { return };
+    let tree = Tree { lab }.equip(&["lb1", "lb2"]);
+    let ran = hash(&tree, &["status", "ldap/ldap-svc1"]).run();
+    expect(&ran, 1);
+    assert!(
+        ran.stderr
+            .contains("lb[3-4]: permission denied: nobody may not use"),
+        "{ran}"
+    );
+    let question = "password for sudo to root on all nodes: ";
+    for (words, out) in [
+        (&["--", "id -un; cat </dev/null"][..], "lb[3-4]: root"),
+        (&["disable", "ldap/ldap-svc1"], ""),
+        (&["fetch", "/etc/sudoers", "--dest", "."], ""),
+    ] {
+        let words = [&["--become"], words].concat();
+        let (command, home) = hash(&tree, &words).into_command();
+        let words: Vec<&str> = command
+            .get_args()
+            .map(|word| word.to_str().unwrap())
+            .collect();
+        let line = crate::run::line(&words);
+        let talk = [(question, "sesame\n")];
+        let Some((code, shown)) = crate::run::at_terminal(&line, home.path(), &talk) else {
+            return;
+        };
+        assert_eq!(code, Some(0), "{shown}");
+        assert_eq!(shown.matches(question).count(), 1, "{shown}");
+        assert!(shown.contains(out) && !shown.contains("sesame"), "{shown}");
+    }
+    for node in ["lb3", "lb4"] {
+        let state = tree.lab.cli(node, "show servers state ldap");
+        let row = state.lines().find(|row| row.contains("ldap-svc1")).unwrap();
+        assert_eq!(
+            row.split(' ').nth(6),
+            Some("1"),
+            "{node} is in maintenance: {row}"
+        );
+    }
 }
