@@ -26,6 +26,13 @@ impl Proxy {
         process.arg("-c").arg(format!("exec {command}"));
         Relay::start(process).map(Self)
     }
+
+    /// The command is done; its last words say why.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let said = ready!(self.0.poll_said(cx));
+        let ended = Ended(printable(said, 200));
+        Poll::Ready(io::Error::new(io::ErrorKind::UnexpectedEof, ended))
+    }
 }
 
 impl AsyncRead for Proxy {
@@ -39,10 +46,7 @@ impl AsyncRead for Proxy {
         if buf.filled().len() > before {
             return Poll::Ready(Ok(()));
         }
-        // The command is done; wait for its last words, which say why.
-        let said = ready!(self.0.poll_said(cx));
-        let ended = Ended(printable(said, 200));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, ended)))
+        self.poll_ended(cx).map(Err)
     }
 }
 
@@ -52,7 +56,11 @@ impl AsyncWrite for Proxy {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, data)
+        match ready!(Pin::new(&mut self.0).poll_write(cx, data)) {
+            // It may end before anything of it is read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.poll_ended(cx).map(Err),
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
