@@ -1,7 +1,9 @@
 //! Services as written: names expanded, values not. What `config::services` reads and `resolve` takes.
 
+use super::action::HaproxyVerb;
+use super::error::Origin;
+use super::graph::Word;
 use super::variables::Written;
-use super::{HaproxyVerb, Origin, Word};
 
 /// All that was read.
 #[derive(Debug, Clone, Default, PartialEq)]

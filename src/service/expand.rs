@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::action::Part;
 use super::definition::{Settings, Variable};
+use super::error::{Origin, ServiceError};
 use super::variables::{Form, Piece, Template, Value, Written};
-use super::{Origin, Part, ServiceError};
 use crate::event::NodeId;
 use crate::plan::NodeName;
 

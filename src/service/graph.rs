@@ -3,9 +3,114 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::walk::Direction;
-use super::{Action, ActionId, Body, Link, Service, ServiceError, ServiceId, reach};
+use super::action::Action;
+use super::id::{ActionId, ServiceId};
 use crate::plan::NodeName;
+
+/// A service or a group, every variable expanded.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its own name.
+    pub name: Arc<str>,
+    /// Group names and its own, joined with dots.
+    pub full_name: Arc<str>,
+    /// The text shown behind its name.
+    pub desc: Option<Arc<str>>,
+    /// The group it is a member of.
+    pub parent: Option<ServiceId>,
+    /// The top-level service or group it belongs to; itself, if it is one.
+    pub top: ServiceId,
+    /// Words to select it by.
+    pub tags: Arc<[String]>,
+    /// What it is made of.
+    pub body: Body,
+    /// What it waits for, in the order require, weak, check, filter.
+    pub links: Vec<Link>,
+    /// What waits for it.
+    pub dependents: Vec<Link>,
+}
+
+impl Service {
+    /// The label of its status line.
+    #[must_use]
+    pub fn label(&self) -> String {
+        labelled(&self.full_name, self.desc.as_deref())
+    }
+}
+
+/// A name and the description behind it, if there is one.
+#[must_use]
+pub fn labelled(name: &str, desc: Option<&str>) -> String {
+    match desc {
+        Some(desc) if !desc.is_empty() => format!("{name} - {desc}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// What a service is made of.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// A service with its actions.
+    Actions(Vec<ActionId>),
+    /// A group with its members.
+    Members(Vec<ServiceId>),
+}
+
+/// How strongly one service depends on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Word {
+    /// It must succeed.
+    Require,
+    /// It must have ended.
+    Weak,
+    /// Its `status` must succeed.
+    Check,
+    /// It must have ended, and nodes that failed there are left out here.
+    Filter,
+}
+
+impl Word {
+    /// Whether a failure of the dependency keeps the dependent from running.
+    #[must_use]
+    pub fn is_strong(self) -> bool {
+        matches!(self, Self::Require | Self::Check)
+    }
+
+    /// Whether nodes that failed there are left out here.
+    #[must_use]
+    pub fn passes_nodes(self) -> bool {
+        self != Self::Weak
+    }
+}
+
+/// One arrow of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Its other end.
+    pub to: ServiceId,
+    /// How strong it is.
+    pub word: Word,
+}
+
+/// Which way a graph is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Dependencies first.
+    Forward,
+    /// Dependents first, as for `stop`.
+    Reverse,
+}
+
+impl Direction {
+    /// The other one.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
+}
 
 /// Services, groups and actions, with every dependency resolved.
 #[derive(Debug, Clone, Default)]
@@ -165,19 +270,5 @@ impl Graph {
             Direction::Forward => self.last[id.index()],
             Direction::Reverse => self.first[id.index()],
         }
-    }
-
-    /// Makes sure that no service waits for itself, wherever a walk begins.
-    ///
-    /// # Errors
-    /// `Dependency loop: a -> b -> a`.
-    pub fn check(&self) -> Result<(), ServiceError> {
-        let nothing_locked = vec![false; self.services.len()];
-        let cut = reach::Cut {
-            direction: Direction::Forward,
-            locked: &nothing_locked,
-            within_top: false,
-        };
-        reach::reach(self, &cut, &self.tops).map(drop)
     }
 }

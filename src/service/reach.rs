@@ -1,15 +1,16 @@
-//! What a run pulls in, from the services asked for along the arrows, and whether these lead in a circle.
+//! What a run pulls in, from the services via for along the arrows, and whether these lead in a circle.
 //!
 //! Every service has a beginning, which waits for its dependencies and for the beginning of its group, and
 //! an end, which waits for its beginning and, in a group, for the ends of the members. Reversing a run
 //! mirrors exactly this.
 
-use super::walk::Direction;
-use super::{Graph, Link, ServiceError, ServiceId, Word};
+use super::error::ServiceError;
+use super::graph::{Direction, Graph, Link, Word};
+use super::id::ServiceId;
 
 /// Which arrows a run follows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut<'a> {
+pub(super) struct LinkFilter<'a> {
     /// From dependents to dependencies, or back.
     pub(super) direction: Direction,
     /// Per service: whether it is taken out of the run.
@@ -18,7 +19,7 @@ pub(super) struct Cut<'a> {
     pub(super) within_top: bool,
 }
 
-impl Cut<'_> {
+impl LinkFilter<'_> {
     /// The links the service follows.
     pub(super) fn links<'g>(
         &self,
@@ -71,24 +72,40 @@ fn holds(
     !locked[to.index()] && (!within_top || graph.service(from).top == graph.service(to).top)
 }
 
+impl Graph {
+    /// Makes sure that no service waits for itself, wherever a walk begins.
+    ///
+    /// # Errors
+    /// `Dependency loop: a -> b -> a`.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        let nothing_locked = vec![false; self.services().len()];
+        let filter = LinkFilter {
+            direction: Direction::Forward,
+            locked: &nothing_locked,
+            within_top: false,
+        };
+        reach(self, &filter, self.tops()).map(drop)
+    }
+}
+
 /// How far a service takes part in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Reached {
     /// Not at all.
     None,
     /// A group some of whose members run: they wait for what the group waits for.
     Beginning,
     /// It runs.
-    Whole(Asked),
+    Whole(Via),
 }
 
 /// Which action a service is reached with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// The one asked for.
-    Requested,
+pub(super) enum Via {
+    /// The one via for.
+    Request,
     /// `status`, through a `check`.
-    Status,
+    Check,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,24 +125,24 @@ enum Side {
 struct Visit {
     service: ServiceId,
     side: Side,
-    asked: Asked,
+    via: Via,
 }
 
 /// Follows the arrows from `starts`, depth first, without recursion.
 pub(super) fn reach(
     graph: &Graph,
-    cut: &Cut<'_>,
+    filter: &LinkFilter<'_>,
     starts: &[ServiceId],
-) -> Result<Vec<Part>, ServiceError> {
+) -> Result<Vec<Reached>, ServiceError> {
     let count = graph.services().len();
-    let mut parts = vec![Part::None; count];
+    let mut reached = vec![Reached::None; count];
     let mut marks = [vec![Mark::New; count], vec![Mark::New; count]];
     let mut stack: Vec<(Visit, std::vec::IntoIter<Visit>)> = Vec::new();
     for start in starts {
         let mut next = Some(Visit {
             service: *start,
             side: Side::End,
-            asked: Asked::Requested,
+            via: Via::Request,
         });
         while let Some(visit) = next {
             match marks[visit.side as usize][visit.service.index()] {
@@ -133,13 +150,13 @@ pub(super) fn reach(
                 Mark::Closed => {}
                 Mark::New => {
                     marks[visit.side as usize][visit.service.index()] = Mark::Open;
-                    let part = &mut parts[visit.service.index()];
+                    let part = &mut reached[visit.service.index()];
                     if visit.side == Side::End {
-                        *part = Part::Whole(visit.asked);
-                    } else if *part == Part::None {
-                        *part = Part::Beginning;
+                        *part = Reached::Whole(visit.via);
+                    } else if *part == Reached::None {
+                        *part = Reached::Beginning;
                     }
-                    stack.push((visit, children(graph, cut, visit).into_iter()));
+                    stack.push((visit, children(graph, filter, visit).into_iter()));
                 }
             }
             next = loop {
@@ -154,32 +171,28 @@ pub(super) fn reach(
             };
         }
     }
-    Ok(parts)
+    Ok(reached)
 }
 
 /// What a beginning or an end waits for, in the order it is reached.
-fn children(graph: &Graph, cut: &Cut<'_>, from: Visit) -> Vec<Visit> {
-    let Visit {
-        service,
-        side,
-        asked,
-    } = from;
-    let end_of = |service, asked| Visit {
+fn children(graph: &Graph, filter: &LinkFilter<'_>, from: Visit) -> Vec<Visit> {
+    let Visit { service, side, via } = from;
+    let end_of = |service, via| Visit {
         service,
         side: Side::End,
-        asked,
+        via,
     };
     let beginning_of = |service| Visit {
         service,
         side: Side::Beginning,
-        asked,
+        via,
     };
     match side {
-        Side::Beginning => cut
+        Side::Beginning => filter
             .links(graph, service)
             .map(|link| {
-                let by_check = link.word == Word::Check && cut.direction == Direction::Forward;
-                end_of(link.to, if by_check { Asked::Status } else { asked })
+                let by_check = link.word == Word::Check && filter.direction == Direction::Forward;
+                end_of(link.to, if by_check { Via::Check } else { via })
             })
             .chain(graph.service(service).parent.map(beginning_of))
             .collect(),
@@ -188,9 +201,9 @@ fn children(graph: &Graph, cut: &Cut<'_>, from: Visit) -> Vec<Visit> {
             let (leaves, others): (Vec<_>, Vec<_>) = graph
                 .members(service)
                 .iter()
-                .partition(|member| graph.is_leaf(**member, cut.direction));
+                .partition(|member| graph.is_leaf(**member, filter.direction));
             std::iter::once(beginning_of(service))
-                .chain(leaves.into_iter().chain(others).map(|id| end_of(id, asked)))
+                .chain(leaves.into_iter().chain(others).map(|id| end_of(id, via)))
                 .collect()
         }
     }

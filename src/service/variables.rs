@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Origin;
+use super::error::Origin;
 use crate::yaml::Scalar;
 
 /// A value of a variable or a setting.
