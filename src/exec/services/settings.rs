@@ -1,0 +1,65 @@
+//! What services are run with.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::mpsc;
+
+use crate::event::{Stop, Summary};
+use crate::plan::{Limits, Plan};
+use crate::report::ActionLog;
+use crate::service::ActionId;
+use crate::transport::Transport;
+
+/// With what services are run.
+pub struct ServiceMeans<'a> {
+    /// How local processes are run.
+    pub here: &'a dyn Transport,
+    /// How nodes are reached.
+    pub remote: &'a dyn Transport,
+    /// How native actions are done.
+    pub native: &'a dyn Native,
+    /// The fanout of actions that set none.
+    pub fanout: NonZeroUsize,
+    /// Time limits but that of the command, which each action has of its own.
+    pub limits: Limits,
+    /// Whether to run nothing.
+    pub dry_run: bool,
+    /// The folder for output that outgrows memory.
+    pub scratch: &'a Path,
+}
+
+impl std::fmt::Debug for ServiceMeans<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceMeans")
+            .field("remote", &self.remote)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Does native actions, each on all of its nodes: a change has steps that look at all of them.
+pub trait Native {
+    /// Does one action and tells its log, as a dispatch would.
+    fn perform<'a>(&'a self, action: ActionId, act: NativeAct<'a>) -> LocalBoxFuture<'a, Summary>;
+}
+
+/// With what a native action is done.
+pub struct NativeAct<'a> {
+    /// The nodes.
+    pub plan: &'a Plan,
+    /// How they are reached.
+    pub transport: &'a dyn Transport,
+    /// How hard to stop.
+    pub stops: &'a mut mpsc::Receiver<Stop>,
+    /// What is told.
+    pub log: &'a mut ActionLog,
+}
+
+impl std::fmt::Debug for NativeAct<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeAct")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
