@@ -10,6 +10,7 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::Options;
 use crate::cli::resolve::Asked;
+use crate::cli::resolve::globs::rejoin;
 use crate::cli::site::Site;
 use crate::cli::task::Request;
 use crate::cli::verb::run::RunArgs;
@@ -122,6 +123,12 @@ fn parse(
     let name = at.and_then(|at| words[at].to_str());
     let verb = name.and_then(|name| verbs.iter().find(|verb| verb.name == name));
     let is_known = verb.is_some() || name == Some("help");
+    // Words of an expanded pattern are taken together again, and the guard has its say about them.
+    if let (Some(at), false) = (at, is_known)
+        && let Some(words) = rejoin(words, at)
+    {
+        return parse(called, &words, verbs);
+    }
     // What stands behind a drop-in is its own, and behind an unknown verb nothing has a meaning.
     let (ours, behind) = match (at, verb) {
         (Some(at), Some(verb)) if verb.is_other() => (&words[..at], &words[at + 1..]),
