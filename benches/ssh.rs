@@ -30,7 +30,7 @@ use hapsh::prompt::Nobody;
 use hapsh::report::{self, Look};
 use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use hapsh::transport::ssh::{Native, Settings, Via};
-use hapsh::transport::{self, Transport};
+use hapsh::transport::{self, LoginUser, Transport};
 use hapsh::work::run::Run;
 use tokio::sync::mpsc;
 
@@ -126,7 +126,7 @@ impl Fleet {
         let settings = Settings {
             facts,
             options,
-            user: None,
+            user: LoginUser::default(),
             via: Via::Auto,
             trace: Default::default(),
         };

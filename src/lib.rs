@@ -5,7 +5,7 @@
 //!
 //! 1. **core**: pure. No tokio, files, clock, environment or terminal.
 //!    [`event`], [`answer`], [`plan`], [`nodeset`], [`gather`], [`gateway`], [`haproxy`], [`service`], [`topology`],
-//!    [`ini`], [`yaml`], [`placeholder`], [`lines`], [`trace`].
+//!    [`destination`], [`ini`], [`yaml`], [`placeholder`], [`lines`], [`trace`].
 //! 2. **faces**: each touches one part of the world, siblings do not meet.
 //!    [`transport`], [`groups`], [`config`], [`report`], [`terminal`]; and [`prompt`], the trait that joins two of them.
 //! 3. **engine**: async; knows the traits `Transport`, `Session`, `Work` and `Reporter`, never an implementation
@@ -14,6 +14,7 @@
 //! 5. **front**: sees all, is seen by `main` only. [`cli`].
 
 pub mod answer;
+pub mod destination;
 pub mod event;
 pub mod gateway;
 pub mod gather;

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use crate::destination;
 use crate::ini::Ini;
 use crate::nodeset::{EvalError, Groups, NodeSet, eval_words};
 use crate::plan::NodeName;
@@ -239,9 +240,10 @@ impl Topology {
     /// itself, or not in the topology.
     #[must_use]
     pub fn ways(&self, node: &str) -> &[NodeName] {
+        let host = destination::host(node);
         let ways = self.routes.iter().zip(&self.ways);
         ways.into_iter()
-            .find(|(route, _)| route.to.contains(node))
+            .find(|(route, _)| route.to.contains(node) || route.to.contains(host))
             .map_or(&[], |(_, way)| way)
     }
 

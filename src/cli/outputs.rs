@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::destination::file_name;
 use crate::plan::NodeName;
 use crate::report::files::Open;
 
@@ -28,17 +29,17 @@ pub(super) fn folder(folder: &Path, nodes: &[NodeName]) -> Result<Open<'static>,
     }
     if let (false, Some(first)) = (folder.is_dir(), nodes.first()) {
         let error = rustix::io::Errno::NOTDIR.into();
-        return Err(failed(&folder.join(&**first), error));
+        return Err(failed(&folder.join(file_name(first)), error));
     }
     for node in nodes {
-        if !is_file_name(node) {
+        if !is_file_name(file_name(node)) {
             let error = io::Error::other(format!("node `{node}` is no file name"));
             return Err(failed(folder, error));
         }
     }
     let folder = folder.to_owned();
     Ok(Box::new(move |node| {
-        let path = folder.join(node);
+        let path = folder.join(file_name(node));
         // Emptied, then appended to: one folder may serve both streams.
         let open = || {
             File::create(&path)?;

@@ -275,6 +275,12 @@ impl<'a> Reader<'a> {
                 rest = &rest[text..];
                 continue;
             }
+            let read = &written[..written.len() - rest.len()];
+            if let Some(length) = pattern::address_length(read, rest) {
+                pattern::push_text(&mut product.pattern, &rest[..length]);
+                rest = &rest[length..];
+                continue;
+            }
             let (before, behind) = rest.split_at(digits(rest));
             if let Some(inside) = behind.strip_prefix('[') {
                 let close = inside.find(']').unwrap_or(inside.len());
@@ -418,9 +424,9 @@ mod tests {
                 1,
             ),
             (
-                "[::1]",
+                "n[::1]",
                 "bad range: \"cannot convert string to integer : \"::1\"\"",
-                2,
+                3,
             ),
             ("n[1-2000000000]", "range too large", 3),
             (

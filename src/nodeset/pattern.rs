@@ -58,10 +58,38 @@ pub(super) fn push_text(pattern: &mut String, text: &str) {
     }
 }
 
+/// How long an IPv6 address in brackets is that a text begins with, as in `[::1]` and `ssh://[fe80::1%eth0]:22`: it is
+/// text, and no range set. `before` is what stands in front of it.
+pub(super) fn address_length(before: &str, text: &str) -> Option<usize> {
+    let (inside, _) = text.strip_prefix('[')?.split_once(']')?;
+    let (address, zone) = inside.split_once('%').unwrap_or((inside, ""));
+    let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_host = before.is_empty() || before.ends_with(['@', '/']);
+    let fits = is_host
+        && address.matches(':').nth(1).is_some()
+        && address.bytes().all(is_address)
+        && zone.bytes().all(is_zone);
+    fits.then_some(inside.len() + 2)
+}
+
 /// Cuts a plain name into its pattern and its indexes.
 pub(super) fn cut(name: &str, pattern: &mut String, indexes: &mut Vec<Index>) {
     pattern.clear();
     indexes.clear();
+    let mut rest = name;
+    if let Some(open) = name.find('[') {
+        let (before, behind) = name.split_at(open);
+        if let Some(length) = address_length(before, behind) {
+            cut_on(before, pattern, indexes);
+            push_text(pattern, &behind[..length]);
+            rest = &behind[length..];
+        }
+    }
+    cut_on(rest, pattern, indexes);
+}
+
+fn cut_on(name: &str, pattern: &mut String, indexes: &mut Vec<Index>) {
     let bytes = name.as_bytes();
     let mut at = 0;
     while at < bytes.len() {

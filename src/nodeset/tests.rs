@@ -55,6 +55,15 @@ const FOLDS: &[(&str, &str)] = &[
     ),
     ("a[01-02]b[1-2],a[1-2]b[1-2]", "a[1-2,01-02]b[1-2]"),
     ("n1-ib0,n2-ib0,n1-ib1", "n1-ib[0-1],n2-ib0"),
+    // ClusterShell has none of these: an address in brackets, as `ssh` and URIs have it, is text.
+    ("[::1],root@[fe80::1%eth0]", "[::1],root@[fe80::1%eth0]"),
+    ("ssh://u@[::1]:22,ssh://u@[::1]:23", "ssh://u@[::1]:[22-23]"),
+    ("[::2],[::1]!ssh://[::1]:22", "[::1],[::2]"),
+    (
+        "ssh://root@web[1-3]:22!ssh://root@web2:22",
+        "ssh://root@web[1,3]:22",
+    ),
+    ("root@web[1-2],root@web3", "root@web[1-3]"),
     ("lb1..2", "lb[1-2]"),
     ("lb01..12", "lb[01-12]"),
     ("10.0.0.1..20", "10.0.0.[1-20]"),
@@ -65,6 +74,7 @@ const FOLDS: &[(&str, &str)] = &[
 fn folds_as_clustershell_does() {
     for (text, folded) in FOLDS {
         assert_eq!(set(text).to_string(), *folded, "{text}");
+        assert_eq!(set(text), set(text).iter().collect(), "{text}");
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::destination;
+
 /// What stands for a name, an address, a time.
 const WORDS: [&[u8]; 3] = [HOST, ADDR, TIME];
 const HOST: &[u8] = b"<host>";
@@ -18,7 +20,7 @@ pub(super) struct OwnNames(Vec<String>);
 impl OwnNames {
     /// Those of a node as it was named to us: the name without user, and what is before its first dot.
     pub(super) fn of(node: &str) -> Self {
-        let name = node.rsplit('@').next().unwrap_or(node);
+        let name = destination::host(node);
         let short = name.split('.').next().unwrap_or(name);
         let mut names = vec![name.to_owned()];
         if short != name {

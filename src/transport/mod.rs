@@ -135,6 +135,30 @@ pub struct Command {
     pub pty: bool,
 }
 
+/// Whom to log in as.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginUser {
+    /// Whoever was asked for, on all nodes (`-l`).
+    pub asked: Option<String>,
+    /// Unless the node's own name says so, as in `user@host`.
+    pub usual: Option<String>,
+}
+
+impl LoginUser {
+    /// Whom to name besides the node, whose own name has a user or has not.
+    #[must_use]
+    pub fn beside(&self, node_has_user: bool) -> Option<&str> {
+        let usual = self.usual.as_deref().filter(|_| !node_has_user);
+        self.asked.as_deref().or(usual)
+    }
+
+    /// Whom to name for all nodes alike.
+    #[must_use]
+    pub fn any(self) -> Option<String> {
+        self.asked.or(self.usual)
+    }
+}
+
 /// Where a stats socket is, as seen from the node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {

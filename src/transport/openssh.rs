@@ -4,6 +4,7 @@
 //! is in a process group of its own and cannot ask anything: `BatchMode=yes`, unless the options say otherwise.
 //! Why it failed is told from its words; with `LogLevel ERROR` it keeps some to itself, and 255 is then all there is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::child;
@@ -11,7 +12,8 @@ use super::input;
 use super::pipe::Pipe;
 use super::relay::{self, Via, Wanted};
 use super::ssh::errors::{lower, printable};
-use super::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
+use super::{BoxFuture, Command, Duplex, Endpoint, LoginUser, NodeIo, Session, Transport};
+use crate::destination::Destination;
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::plan::{Limits, NodeName};
 use crate::trace::Trace;
@@ -27,7 +29,7 @@ pub struct OpenSsh {
     /// Words for it, such as `-oPort=2222`, `-F`, `FILE`. They come before our own, and `ssh` keeps the first value.
     pub options: Vec<String>,
     /// Whom to log in as.
-    pub user: Option<String>,
+    pub user: LoginUser,
     /// How sockets on the nodes are reached; `ssh` cannot forward to them by itself.
     pub via: Via,
     /// What wants to know of the way to the nodes.
@@ -39,7 +41,7 @@ impl Default for OpenSsh {
         Self {
             program: vec!["ssh".to_owned()],
             options: Vec::new(),
-            user: None,
+            user: LoginUser::default(),
             via: Via::Auto,
             trace: Trace::default(),
         }
@@ -53,8 +55,10 @@ impl OpenSsh {
         let mut words = self.program.clone();
         words.extend(self.options.iter().cloned());
         words.extend(["-oForwardAgent=no", "-oForwardX11=no"].map(str::to_owned));
-        if let Some(user) = &self.user {
-            words.extend(["-l".to_owned(), user.clone()]);
+        let destination = Destination::parse(node).ok();
+        let has_user = destination.as_ref().is_some_and(|node| node.user.is_some());
+        if let Some(user) = self.user.beside(has_user) {
+            words.extend(["-l".to_owned(), user.to_owned()]);
         }
         if let Some(limit) = limits.connect.filter(|limit| !limit.is_zero()) {
             let seconds = limit.max(Duration::from_secs(1)).as_secs();
@@ -67,10 +71,19 @@ impl OpenSsh {
             // A login shell, without the complaint that there is no terminal.
             words.push("-T".to_owned());
         }
-        if node.starts_with('-') {
+        let mut name = node.to_owned();
+        // `ssh` takes no address in brackets, some versions not even behind `ssh://`.
+        if let Some(destination) = destination.filter(|_| node.contains('[')) {
+            name = destination.host.to_owned();
+            if let Some(user) = destination.user {
+                name = format!("{user}@{name}");
+            }
+            words.extend(destination.port.map(|port| format!("-oPort={port}")));
+        }
+        if name.starts_with('-') {
             words.push("--".to_owned());
         }
-        words.extend([node.to_owned(), line.to_owned()]);
+        words.extend([name, line.to_owned()]);
         words
     }
 }
@@ -98,6 +111,18 @@ struct SshSession {
 }
 
 impl SshSession {
+    /// Who logs in, if we know.
+    fn user(&self) -> Option<String> {
+        let login = &self.ssh.user;
+        let named = Destination::parse(&self.node).ok()?.user;
+        let named = named.map(Cow::into_owned);
+        login
+            .asked
+            .clone()
+            .or(named)
+            .or_else(|| login.usual.clone())
+    }
+
     fn process(&self, pty: bool, line: &str) -> tokio::process::Command {
         let words = self.ssh.argv(&self.node, &self.limits, pty, line);
         // What is run there is no part of the way.
@@ -168,7 +193,7 @@ impl Session for SshSession {
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
         Box::pin(async move {
-            let (via, user) = (self.ssh.via.clone(), self.ssh.user.clone());
+            let (via, user) = (self.ssh.via.clone(), self.user());
             let wanted = Wanted {
                 endpoint,
                 via: &via,

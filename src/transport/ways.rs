@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Transport;
 use super::launch::{LaunchedOnly, Launcher};
 use super::local::Local;
 use super::openssh::OpenSsh;
@@ -11,6 +10,7 @@ use super::rsh::Rsh;
 use super::slurm::Slurm;
 use super::ssh::user_config::{ConfigError, ConfigFile, Facts, Options};
 use super::ssh::{Native, Settings, Via};
+use super::{LoginUser, Transport};
 use crate::plan::NodeName;
 use crate::prompt::Prompter;
 use crate::trace::Trace;
@@ -56,7 +56,7 @@ pub struct Given<'a> {
     /// Their set, folded.
     pub folded: &'a str,
     /// Whom to log in as.
-    pub user: Option<String>,
+    pub user: LoginUser,
     /// The program and the words that always come first; empty for the usual program.
     pub program: Vec<String>,
     /// More words for the program, as they stand.
@@ -177,7 +177,7 @@ pub static WAYS: &[Way] = &[
             Ok(Reached::each(Rsh {
                 program: or_usual(given.program, Rsh::default().program),
                 options: given.words,
-                user: given.user,
+                user: given.user.any(),
             }))
         },
     },
@@ -193,7 +193,7 @@ pub static WAYS: &[Way] = &[
         },
         make: |given| {
             let pdsh = Pdsh {
-                user: given.user,
+                user: given.user.any(),
                 ..Pdsh::default()
             };
             Ok(Reached::launched("pdsh", pdsh))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology ini yaml placeholder lines trace";
+const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology destination ini yaml placeholder lines trace";
 
 /// Which modules a module may import besides itself. `core` stands for all of [`CORE`]; a `!` means the module's
 /// own items only, such as its trait, and nothing of the modules inside it. A module inside another may have a row of
@@ -18,7 +18,8 @@ const TABLE: &[(&str, &str)] = &[
     ("haproxy", "event plan nodeset"),
     ("service", "event plan nodeset yaml placeholder"),
     ("gateway", "event plan nodeset"),
-    ("topology", "plan nodeset ini"),
+    ("topology", "plan nodeset destination ini"),
+    ("destination", ""),
     ("ini", ""),
     ("yaml", ""),
     ("placeholder", ""),

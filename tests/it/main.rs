@@ -41,6 +41,7 @@ mod signals;
 mod slurm;
 mod ssh;
 mod ssh_config;
+mod targets;
 mod topology_oracle;
 mod way;
 mod workers;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use hapsh::destination::Destination;
 use hapsh::transport::ssh::user_config::{
-    AddressFamily, AlgorithmList, ConfigFile, Facts, HostKeyPolicy, HostSettings, Options, Proxy,
-    UserConfig,
+    AddressFamily, AlgorithmList, ConfigFile, Facts, Given, HostKeyPolicy, HostSettings, Options,
+    Proxy, UserConfig,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -360,14 +361,20 @@ impl Oracle {
         fields
     }
 
-    /// Compares the two for one configuration and host; says which fields differ, or that one of them refuses.
+    /// Compares the two for one configuration and destination; says which fields differ, or that one of them refuses.
     fn compare(&self, config: &Config, host: &str) -> Result<(), String> {
         let options = Options {
             file: ConfigFile::Path(config.file.clone()),
             options: config.options.clone(),
         };
+        let destination = Destination::parse(host).expect(host);
+        let given = Given {
+            usual_user: destination.user.as_deref(),
+            port: destination.port,
+            ..Given::default()
+        };
         let ours = UserConfig::load(self.facts.clone(), &options)
-            .and_then(|config| config.resolve(host, None, None));
+            .and_then(|config| config.resolve(destination.host, given));
         let theirs = self.ask(&config.file, &config.options, host);
         let text = fs::read_to_string(&config.file).expect("the configuration");
         let about = format!(
@@ -606,6 +613,34 @@ fn nasty_configurations_mean_what_ssh_takes_them_for() {
     for (text, hosts) in NASTY {
         let config = Config::new(text, &[]);
         for host in *hosts {
+            if let Err(difference) = oracle.compare(&config, host) {
+                wrong.push_str(&format!("{difference}\n---\n"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn users_and_ports_of_destinations_come_behind_options_and_before_files() {
+    let Some(oracle) = Oracle::find() else { return };
+    let text =
+        "Host web1\n User file\n Port 5\nMatch user root\n UserKnownHostsFile /root_%r_%h_%n_%p\n";
+    let mut wrong = String::new();
+    for options in [&[][..], &["User=option"], &["Port=7"]] {
+        let config = Config::new(text, options);
+        for host in [
+            "web1",
+            "root@web1",
+            "a@b@web1",
+            "root@WEB1",
+            "ssh://web1",
+            "ssh://root@web1:22/",
+            "ssh://r%40d@other:2222",
+            "ssh://r;x=y@web1",
+            "root@fe80::1%lo",
+            "web1:22",
+        ] {
             if let Err(difference) = oracle.compare(&config, host) {
                 wrong.push_str(&format!("{difference}\n---\n"));
             }

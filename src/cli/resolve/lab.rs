@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use super::Asked;
 use crate::cli::error::CliError;
+use crate::destination::host;
 use crate::lab::{Fault, Lab, LabError, LabOptions};
 use crate::nodeset::{self, NoGroups, NodeSet};
 use crate::plan::NodeName;
@@ -34,7 +35,12 @@ impl FromStr for FaultOn {
 /// # Errors
 /// Nodes or faults that cannot be, or a system that gives no room for them.
 pub fn start(nodes: &NodeSet, faults: &[FaultOn]) -> Result<Lab, CliError> {
-    let names = |nodes: &NodeSet| nodes.iter().map(NodeName::from).collect::<Vec<_>>();
+    // One host for `lb1` and `root@lb1`.
+    let names = |nodes: &NodeSet| {
+        let hosts = nodes.iter().map(|node| host(&node).to_owned());
+        let hosts: NodeSet = hosts.collect();
+        hosts.iter().map(NodeName::from).collect::<Vec<_>>()
+    };
     let faults = faults
         .iter()
         .flat_map(|on| names(&on.nodes).into_iter().map(|node| (on.fault, node)));

@@ -11,6 +11,7 @@ use crate::plan::NodeName;
 use crate::prompt::Prompter;
 use crate::terminal::ask::Person;
 use crate::trace::Trace;
+use crate::transport::LoginUser;
 use crate::transport::ssh::Via;
 use crate::transport::ssh::user_config::ConfigFile;
 use crate::transport::sudo::{AsUser, Sudo};
@@ -74,7 +75,10 @@ pub fn reach(
     let given = Given {
         nodes: fleet.nodes,
         folded: fleet.folded,
-        user: reach.user.clone().or_else(|| values.user.clone()),
+        user: LoginUser {
+            asked: reach.user.clone(),
+            usual: values.user.clone(),
+        },
         program: Vec::new(),
         words: Vec::new(),
         options,

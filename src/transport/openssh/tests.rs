@@ -9,7 +9,10 @@ fn the_words_are_those_of_clush() {
     let ssh = OpenSsh {
         program: ["env", "ssh", "-4"].map(str::to_owned).to_vec(),
         options: vec!["-p".to_owned(), "22".to_owned()],
-        user: Some("me".to_owned()),
+        user: LoginUser {
+            asked: Some("me".to_owned()),
+            usual: None,
+        },
         via: Via::Auto,
         trace: Trace::default(),
     };
@@ -26,6 +29,33 @@ fn the_words_are_those_of_clush() {
         plain.join(" "),
         "ssh -oForwardAgent=no -oForwardX11=no -oBatchMode=yes -tt -- -x y"
     );
+}
+
+#[test]
+fn users_of_nodes_beat_the_usual_one_and_addresses_lose_their_brackets() {
+    let ssh = |asked: Option<&str>| OpenSsh {
+        user: LoginUser {
+            asked: asked.map(str::to_owned),
+            usual: Some("usual".to_owned()),
+        },
+        ..OpenSsh::default()
+    };
+    let words = |asked, node| {
+        let words = ssh(asked).argv(node, &Limits::default(), false, "y");
+        let words = words.join(" ");
+        let words = words.strip_prefix("ssh -oForwardAgent=no -oForwardX11=no ");
+        words.unwrap().replace("-oBatchMode=yes ", "")
+    };
+    for (asked, node, expected) in [
+        (None, "n1", "-l usual n1 y"),
+        (None, "root@n1", "root@n1 y"),
+        (Some("me"), "root@n1", "-l me root@n1 y"),
+        (None, "ssh://r@n1:2222", "ssh://r@n1:2222 y"),
+        (None, "ssh://r@[::1]:2222", "-oPort=2222 r@::1 y"),
+        (None, "[::1]", "-l usual ::1 y"),
+    ] {
+        assert_eq!(words(asked, node), expected);
+    }
 }
 
 /// How a run ends when `ssh` is this script.

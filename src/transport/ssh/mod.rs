@@ -33,11 +33,12 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 pub use super::relay::Via;
+use crate::destination::Destination;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::{Limits, NodeName};
 use crate::prompt::Prompter;
 use crate::trace::Trace;
-use crate::transport::{BoxFuture, Session, Transport};
+use crate::transport::{BoxFuture, LoginUser, Session, Transport};
 use algorithms::Configs;
 use gate::Gates;
 use host_keys::{HostKeys, KnownHosts};
@@ -47,7 +48,7 @@ use open::Unforwarded;
 use person::Person;
 use session::NodeSession;
 use target::{Route, Target};
-use user_config::{ConfigError, Facts, Hop, HostSettings, Options, Proxy, UserConfig};
+use user_config::{ConfigError, Facts, Given, Hop, HostSettings, Options, Proxy, UserConfig};
 
 /// What the command line says about SSH. Identity files, hops and the like are `-o` options.
 #[derive(Debug, Clone)]
@@ -56,8 +57,8 @@ pub struct Settings {
     pub facts: Facts,
     /// Files (`-F`) and options (`-o`).
     pub options: Options,
-    /// Whom to log in as (`-l`).
-    pub user: Option<String>,
+    /// Whom to log in as.
+    pub user: LoginUser,
     /// How sockets on the nodes are reached.
     pub via: Via,
     /// Who wants to know of the way to the nodes.
@@ -155,18 +156,32 @@ struct Shared {
 impl Shared {
     /// What the configuration says about a node.
     async fn node_settings(&self, node: &str) -> Result<HostSettings, Failure> {
-        let user = self.settings.user.as_deref();
+        let destination = destination(node)?;
+        let config = self.node_config().await?;
+        resolve(config, destination.host, self.given(&destination)).await
+    }
+
+    async fn node_config(&self) -> Result<&Arc<UserConfig>, Failure> {
         let options = || self.settings.options.clone();
-        let config = self.load(&self.config, options).await?;
-        resolve(config, node, user, None).await
+        self.load(&self.config, options).await
+    }
+
+    /// What is known of a node beside the configuration.
+    fn given<'a>(&'a self, destination: &'a Destination<'_>) -> Given<'a> {
+        let user = &self.settings.user;
+        Given {
+            user: user.asked.as_deref(),
+            usual_user: destination.user.as_deref().or(user.usual.as_deref()),
+            port: destination.port,
+        }
     }
 
     /// Tells what the configuration says about a node, and where.
     async fn explain(&self, node: &str) -> Result<(), Failure> {
-        let user = self.settings.user.as_deref();
-        let options = || self.settings.options.clone();
-        let config = self.load(&self.config, options).await?;
-        for line in config.explain(node, user).unwrap_or_default() {
+        let destination = destination(node)?;
+        let config = self.node_config().await?;
+        let told = config.explain(destination.host, self.given(&destination));
+        for line in told.unwrap_or_default() {
             self.settings.trace.full(node, || line);
         }
         Ok(())
@@ -180,7 +195,12 @@ impl Shared {
             options: Vec::new(),
         };
         let config = self.load(&self.hop_config, options).await?;
-        resolve(config, &hop.host, hop.user.as_deref(), hop.port).await
+        let given = Given {
+            user: hop.user.as_deref(),
+            port: hop.port,
+            ..Given::default()
+        };
+        resolve(config, &hop.host, given).await
     }
 
     async fn load<'a>(
@@ -230,19 +250,32 @@ impl Shared {
     }
 }
 
+fn destination(node: &str) -> Result<Destination<'_>, Failure> {
+    Destination::parse(node).map_err(|text| Failure::new(ErrorCode::Resolve, text))
+}
+
 /// What a configuration says about a host, off the loop if finding out may take its time.
 async fn resolve(
     config: &Arc<UserConfig>,
     host: &str,
-    user: Option<&str>,
-    port: Option<u16>,
+    given: Given<'_>,
 ) -> Result<HostSettings, Failure> {
     let resolved = if config.waits() {
         let (config, host) = (Arc::clone(config), host.to_owned());
-        let user = user.map(str::to_owned);
-        off_loop(move || config.resolve(&host, user.as_deref(), port)).await?
+        let user = given.user.map(str::to_owned);
+        let usual = given.usual_user.map(str::to_owned);
+        let port = given.port;
+        let look = move || {
+            let given = Given {
+                user: user.as_deref(),
+                usual_user: usual.as_deref(),
+                port,
+            };
+            config.resolve(&host, given)
+        };
+        off_loop(look).await?
     } else {
-        config.resolve(host, user, port)
+        config.resolve(host, given)
     };
     resolved.map_err(|error| config_failure(&error))
 }

@@ -13,6 +13,7 @@ use bytes::BytesMut;
 
 use super::Work;
 use super::copy::{Keep, quote};
+use crate::destination::file_name;
 use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stream};
 use crate::plan::NodeName;
 use crate::transport::{BoxFuture, Command, NodeIo, Session};
@@ -66,7 +67,10 @@ impl Download {
         keep: Keep,
         says: bool,
     ) -> Result<Self, FetchError> {
-        if let Some(name) = names.iter().find(|name| name.contains(['/', '\0'])) {
+        if let Some(name) = names
+            .iter()
+            .find(|name| file_name(name).contains(['/', '\0']))
+        {
             return Err(FetchError::Node(name.clone()));
         }
         let mut known: Vec<Source> = Vec::new();
@@ -137,7 +141,7 @@ impl Download {
             let text = format!("{}: {}", self.dest.display(), plain(&error));
             Outcome::failed(ErrorCode::Output, text)
         };
-        let name = format!("{}.{}", source.name, self.names[node.index()]);
+        let name = format!("{}.{}", source.name, file_name(&self.names[node.index()]));
         let landing = Landing::new(&self.dest, name, self.keep.times).map_err(here)?;
         let command = Command {
             line: format!(

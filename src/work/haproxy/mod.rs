@@ -10,6 +10,7 @@ pub mod status;
 
 use tokio::sync::watch;
 
+use crate::destination;
 use crate::event::{ErrorCode, Failure, Stop};
 use crate::haproxy::answer::AnswerError;
 use crate::haproxy::select::Selector;
@@ -55,6 +56,7 @@ impl Sockets {
 
     /// The conversations to have on a node.
     fn on(&self, node: &str) -> Result<Vec<Place<'_>>, Failure> {
+        let host = destination::host(node);
         let places: Vec<Place<'_>> = match self {
             Self::FirstOf(endpoints) => vec![Place {
                 label: None,
@@ -67,7 +69,7 @@ impl Sockets {
                     instance
                         .nodes
                         .as_ref()
-                        .is_none_or(|nodes| nodes.contains(node))
+                        .is_none_or(|nodes| nodes.contains(node) || nodes.contains(host))
                 })
                 .map(|instance| Place {
                     label: (instances.len() > 1).then_some(instance.label.as_str()),

@@ -20,7 +20,7 @@ use hapsh::plan::{Limits, NodeName};
 use hapsh::prompt::{Answer, Echo, Nobody, Prompter};
 use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use hapsh::transport::ssh::{Native, Settings, Via};
-use hapsh::transport::{Command, NodeIo, Session, Transport};
+use hapsh::transport::{Command, LoginUser, NodeIo, Session, Transport};
 use tokio::sync::{mpsc, watch};
 
 use crate::lab::{self, Lab};
@@ -41,7 +41,7 @@ struct Client {
     env: HashMap<String, String>,
     file: PathBuf,
     via: Via,
-    user: Option<String>,
+    user: LoginUser,
     prompter: Arc<dyn Prompter>,
 }
 
@@ -59,7 +59,7 @@ impl Client {
             env: HashMap::new(),
             file,
             via: Via::Auto,
-            user: None,
+            user: LoginUser::default(),
             prompter: Arc::new(Nobody),
         }
     }

@@ -13,6 +13,7 @@ use crate::ini;
 use crate::plan::NodeName;
 use crate::report::clush::Reasons;
 use crate::terminal::ask::Person;
+use crate::transport::LoginUser;
 use crate::transport::ssh::Via;
 use crate::transport::ways::{self, Can, Reached as Ready, Way};
 
@@ -106,7 +107,10 @@ impl Worker {
         let made = (way.make)(ways::Given {
             nodes: given.nodes,
             folded: given.folded,
-            user: native.user.or_else(|| given.user()),
+            user: LoginUser {
+                asked: native.user.or_else(|| given.user()),
+                usual: None,
+            },
             program,
             words: if is_native { Vec::new() } else { words },
             options: native.options,

@@ -71,6 +71,17 @@ impl ConfigFile {
     }
 }
 
+/// What is known of a host beside the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Whom to log in as, whatever else is said (`-l`).
+    pub user: Option<&'a str>,
+    /// Whom to log in as unless an option says so, as in `user@host`: comes before all files.
+    pub usual_user: Option<&'a str>,
+    /// The port unless an option says so, as in `ssh://host:port`: comes before all files.
+    pub port: Option<u16>,
+}
+
 /// The configuration, ready to be asked about hosts.
 #[derive(Debug)]
 pub struct UserConfig {
@@ -143,28 +154,23 @@ impl UserConfig {
         })
     }
 
-    /// What holds for a host. User and port of the command line come before all that is configured.
+    /// What holds for a host.
     ///
     /// Pure memory, unless the configuration has `Match exec` (runs each distinct command once, and waits) or
     /// `CanonicalizeHostname` (asks the name service): call it off the event loop if it [waits](Self::waits).
     ///
     /// # Errors
     /// A token or variable that is not known, or a command of `Match exec` that cannot be run.
-    pub fn resolve(
-        &self,
-        host: &str,
-        user: Option<&str>,
-        port: Option<u16>,
-    ) -> Result<HostSettings, ConfigError> {
-        resolve::resolve(self, host, user, port)
+    pub fn resolve(&self, host: &str, given: Given<'_>) -> Result<HostSettings, ConfigError> {
+        resolve::resolve(self, host, given)
     }
 
     /// Where the values for a host come from, for people: the blocks that are for it, then host name, port and user.
     ///
     /// # Errors
     /// As [`UserConfig::resolve`].
-    pub fn explain(&self, host: &str, user: Option<&str>) -> Result<Vec<String>, ConfigError> {
-        resolve::explain(self, host, user)
+    pub fn explain(&self, host: &str, given: Given<'_>) -> Result<Vec<String>, ConfigError> {
+        resolve::explain(self, host, given)
     }
 
     /// Whether [`UserConfig::resolve`] may wait for something else than memory.

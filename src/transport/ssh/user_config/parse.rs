@@ -32,6 +32,11 @@ impl fmt::Display for Place {
 }
 
 impl Place {
+    /// Whether it is an option of the command line.
+    pub(super) const fn is_option(&self) -> bool {
+        self.line == 0
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> ConfigError {
         ConfigError {
             place: self.to_string(),

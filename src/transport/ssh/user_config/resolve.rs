@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::expand::{Allowed, Tokens};
 use super::keyword::{Canonicalize, Key, Value};
 use super::parse::{Blocks, Heading, Item, Place, Setting};
-use super::{ConfigError, Facts, HostSettings, Proxy, UserConfig};
+use super::{ConfigError, Facts, Given, HostSettings, Proxy, UserConfig};
 
 /// One walk over the configuration.
 #[derive(Debug)]
@@ -22,8 +22,7 @@ pub(super) struct Pass<'a, 'h> {
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     pub(super) facts: &'a Facts,
-    user: Option<&'a str>,
-    port: Option<u16>,
+    given: Given<'a>,
     first: [Option<&'a Setting>; Key::COUNT],
     pub(super) identity_files: Vec<Listed<'a>>,
     pub(super) certificate_files: Vec<Listed<'a>>,
@@ -43,10 +42,9 @@ pub(super) struct Listed<'a> {
 pub(super) fn resolve(
     config: &UserConfig,
     original: &str,
-    user: Option<&str>,
-    port: Option<u16>,
+    given: Given<'_>,
 ) -> Result<HostSettings, ConfigError> {
-    let (values, host) = walk(config, original, user, port)?;
+    let (values, host) = walk(config, original, given)?;
     values.settings(original, host)
 }
 
@@ -54,9 +52,9 @@ pub(super) fn resolve(
 pub(super) fn explain(
     config: &UserConfig,
     original: &str,
-    user: Option<&str>,
+    given: Given<'_>,
 ) -> Result<Vec<String>, ConfigError> {
-    let (values, host) = walk(config, original, user, None)?;
+    let (values, host) = walk(config, original, given)?;
     let mut lines: Vec<String> = Vec::new();
     for heading in &values.applied {
         let line = format!("ssh_config {heading}");
@@ -65,6 +63,7 @@ pub(super) fn explain(
             lines.push(line);
         }
     }
+    let by_name = given.usual_user.is_some() && values.option(Key::User).is_none();
     let origin = |key: Key, is_given: bool| match values.first(key) {
         _ if is_given => " (command line)".to_owned(),
         Some(setting) => format!(" ({})", setting.place),
@@ -74,9 +73,12 @@ pub(super) fn explain(
         "host {host}{}, port {}{}, user {}{}",
         origin(Key::HostName, false),
         values.port(),
-        origin(Key::Port, false),
+        origin(
+            Key::Port,
+            given.port.is_some() && values.option(Key::Port).is_none()
+        ),
         values.user(),
-        origin(Key::User, user.is_some()),
+        origin(Key::User, by_name || given.user.is_some()),
     ));
     if let Some(setting) = values.proxy() {
         lines.push(format!(
@@ -91,12 +93,11 @@ pub(super) fn explain(
 fn walk<'a>(
     config: &'a UserConfig,
     original: &str,
-    user: Option<&'a str>,
-    port: Option<u16>,
+    given: Given<'a>,
 ) -> Result<(Values<'a>, String), ConfigError> {
     let mut pass = Pass {
         config,
-        values: Values::new(&config.facts, user, port),
+        values: Values::new(&config.facts, given),
         host: original,
         original,
         is_final: false,
@@ -210,11 +211,10 @@ impl<'a> Pass<'a, '_> {
 }
 
 impl<'a> Values<'a> {
-    fn new(facts: &'a Facts, user: Option<&'a str>, port: Option<u16>) -> Self {
+    fn new(facts: &'a Facts, given: Given<'a>) -> Self {
         Self {
             facts,
-            user,
-            port,
+            given,
             first: [None; Key::COUNT],
             identity_files: Vec::new(),
             certificate_files: Vec::new(),
@@ -275,18 +275,38 @@ impl<'a> Values<'a> {
     }
 
     pub(super) fn user(&self) -> &'a str {
-        match (self.user, self.value(Key::User)) {
-            (Some(user), _) => user,
-            (None, Some(Value::Word(user))) => user,
-            _ => &self.facts.user,
-        }
+        let configured = |setting: &'a Setting| {
+            let Value::Word(user) = &setting.value else {
+                return None;
+            };
+            Some(user.as_str())
+        };
+        let given = self.given;
+        given
+            .user
+            .or_else(|| self.option(Key::User).and_then(configured))
+            .or(given.usual_user)
+            .or_else(|| self.first(Key::User).and_then(configured))
+            .unwrap_or(&self.facts.user)
     }
 
     pub(super) fn port(&self) -> u16 {
-        match (self.port, self.value(Key::Port)) {
-            (Some(port), _) | (None, Some(&Value::Port(port))) => port,
-            _ => 22,
-        }
+        let configured = |setting: &'a Setting| {
+            let Value::Port(port) = setting.value else {
+                return None;
+            };
+            Some(port)
+        };
+        self.option(Key::Port)
+            .and_then(configured)
+            .or(self.given.port)
+            .or_else(|| self.first(Key::Port).and_then(configured))
+            .unwrap_or(22)
+    }
+
+    /// The setting, if it is an option of the command line.
+    fn option(&self, key: Key) -> Option<&'a Setting> {
+        self.first(key).filter(|setting| setting.place.is_option())
     }
 
     pub(super) fn tag(&self) -> &'a str {

@@ -37,7 +37,7 @@ fn write(path: &std::path::Path, text: &str) {
 fn resolve(config: &str, host: &str) -> Result<HostSettings, String> {
     let (_folder, facts) = home(config);
     UserConfig::load(facts, &Options::default())
-        .and_then(|config| config.resolve(host, None, None))
+        .and_then(|config| config.resolve(host, Given::default()))
         .map_err(|error| error.to_string().rsplit('/').next().unwrap().to_owned())
 }
 
@@ -69,12 +69,32 @@ fn command_line_then_user_then_system() {
         ..Options::default()
     };
     let config = UserConfig::load(facts, &options).unwrap();
-    let lb = config.resolve("lb1", None, None).unwrap();
+    let lb = config.resolve("lb1", Given::default()).unwrap();
     assert_eq!((lb.user.as_str(), lb.port), ("file", 2));
     assert!(lb.auth.batch && lb.compression);
-    let typed = config.resolve("lb1", Some("typed"), Some(9)).unwrap();
-    assert_eq!((typed.user.as_str(), typed.port), ("typed", 9));
-    assert_eq!(config.resolve("x", None, None).unwrap().user, "system");
+    let typed = config
+        .resolve(
+            "lb1",
+            Given {
+                user: Some("typed"),
+                port: Some(9),
+                ..Given::default()
+            },
+        )
+        .unwrap();
+    // As with `ssh -o port=2 ssh://lb1:9`.
+    assert_eq!((typed.user.as_str(), typed.port), ("typed", 2));
+    let named = Given {
+        usual_user: Some("named"),
+        port: Some(9),
+        ..Given::default()
+    };
+    let named = config.resolve("x", named).unwrap();
+    assert_eq!((named.user.as_str(), named.port), ("named", 2));
+    assert_eq!(
+        config.resolve("x", Given::default()).unwrap().user,
+        "system"
+    );
 }
 
 #[test]
@@ -92,9 +112,9 @@ fn includes_are_relative_to_the_users_folder_and_stay_in_their_block() {
         "Nonsense hidden files do not count\n",
     );
     let config = UserConfig::load(facts, &Options::default()).unwrap();
-    let a = config.resolve("a", None, None).unwrap();
+    let a = config.resolve("a", Given::default()).unwrap();
     assert_eq!((a.user.as_str(), a.port), ("from-1", 2));
-    let b = config.resolve("b", None, None).unwrap();
+    let b = config.resolve("b", Given::default()).unwrap();
     assert_eq!((b.user.as_str(), b.port), ("me", 9));
 }
 
@@ -172,10 +192,10 @@ fn each_command_of_match_exec_runs_once() {
     write(&facts.user_file, &text);
     let config = UserConfig::load(facts, &Options::default()).unwrap();
     for _ in 0..3 {
-        let one = config.resolve("lb1", None, None).unwrap();
+        let one = config.resolve("lb1", Given::default()).unwrap();
         assert_eq!((one.user.as_str(), one.port), ("a", 7));
         assert!(one.compression);
-        let two = config.resolve("lb2", None, None).unwrap();
+        let two = config.resolve("lb2", Given::default()).unwrap();
         assert_eq!((two.user.as_str(), two.port), ("me", 22));
     }
     assert_eq!(fs::read_to_string(log).unwrap(), "lb1\nlb2\n");
@@ -256,7 +276,7 @@ fn ten_thousand_blocks_and_hosts_are_no_quadratic_matter() {
     let (_folder, facts) = home(&text);
     let config = UserConfig::load(facts, &Options::default()).unwrap();
     for n in 0..10_000 {
-        let settings = config.resolve(&format!("n{n}"), None, None).unwrap();
+        let settings = config.resolve(&format!("n{n}"), Given::default()).unwrap();
         assert_eq!(
             (settings.port, settings.user.as_str()),
             (n as u16 + 1, "fleet")
@@ -278,7 +298,7 @@ proptest! {
     fn random_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let (_folder, facts) = home("");
         if let Ok(config) = UserConfig::from_text(facts, "text", &bytes) {
-            let _ = config.resolve("lb1", None, None);
+            let _ = config.resolve("lb1", Given::default());
         }
     }
 }
