@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hapsh::event::{Event, Summary};
-use hapsh::exec::{Means, dispatch};
+use hapsh::exec::{Executor, dispatch};
 use hapsh::plan::{Limits, NodeName, Plan};
 use hapsh::report::{self, Format, Look, Reporter};
 use hapsh::transport::Command;
@@ -56,10 +56,10 @@ fn run(runtime: &Runtime, plan: &Plan, sim: &Sim, format: Option<&'static Format
     let work = Run {
         command: Command::default(),
     };
-    let means = Means::new(sim, &work);
+    let executor = Executor::new(sim, &work);
     let (_stop, mut stops) = mpsc::channel(1);
     let mut reporter = reporter(format, &plan.nodes);
-    let summary = runtime.block_on(dispatch(plan, means, &mut stops, &mut *reporter));
+    let summary = runtime.block_on(dispatch(plan, executor, &mut stops, &mut *reporter));
     assert_eq!(summary.outcomes.len(), plan.nodes.len());
 }
 

@@ -10,14 +10,14 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use hapsh::config::services;
 use hapsh::plan::NodeName;
-use hapsh::service::expand::{NodeFilter, Outside};
+use hapsh::service::expand::{Lookups, NodeFilter};
 use hapsh::service::resolve::Purpose;
 use hapsh::service::{Direction, Graph, Ran, Request, Step, Walk, resolve};
 
 /// A world without groups and shells.
 struct Nowhere;
 
-impl Outside for Nowhere {
+impl Lookups for Nowhere {
     fn nodes(&mut self, text: &str) -> Result<Vec<NodeName>, String> {
         Ok(vec![text.into()])
     }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use async_ssh2_tokio::{AuthMethod, Client, ServerCheckMethod};
 use futures_util::StreamExt;
 use hapsh::event::Outcome;
-use hapsh::exec::{Means, dispatch};
+use hapsh::exec::{Executor, dispatch};
 use hapsh::lab::{Lab, LabOptions, USER};
 use hapsh::plan::{Limits, NodeName, Plan};
 use hapsh::prompt::Nobody;
@@ -219,12 +219,12 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
         NonZeroUsize::new(FANOUT).unwrap(),
         limits,
     );
-    let means = Means::new(&native, &work);
+    let executor = Executor::new(&native, &work);
     let look = Look::plain("hash", report::usual());
     let names = Arc::clone(&plan.nodes);
     let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));
     let (_stop, mut stops) = mpsc::channel(1);
-    let summary = dispatch(&plan, means, &mut stops, &mut *reporter).await;
+    let summary = dispatch(&plan, executor, &mut stops, &mut *reporter).await;
     let fine = summary.outcomes.iter();
     assert_eq!(
         fine.filter(|(_, outcome)| *outcome == Outcome::OK).count(),

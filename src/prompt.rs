@@ -30,10 +30,10 @@ pub trait Prompter: Send + Sync + Debug {
     fn warn(&self, message: &str);
 }
 
-/// Who has the terminal. While somebody is asked something nothing is drawn there, and no key counts as a question of
-/// theirs. Clones are the same floor.
+/// Whether the terminal is in use by a question. While one is open nothing is drawn, and no key asks for progress.
+/// Clones share one state.
 #[derive(Debug, Clone, Default)]
-pub struct Floor(Arc<State>);
+pub struct TerminalLock(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -41,16 +41,16 @@ struct State {
     drawn: AtomicBool,
 }
 
-/// A question has the floor for as long as this lives.
+/// A question is open for as long as this lives.
 #[derive(Debug)]
-pub struct Taken(Floor);
+pub struct TerminalGuard(TerminalLock);
 
-impl Floor {
-    /// Takes the floor for a question.
+impl TerminalLock {
+    /// Opens a question.
     #[must_use]
-    pub fn take(&self) -> Taken {
+    pub fn take(&self) -> TerminalGuard {
         self.0.questions.fetch_add(1, Ordering::Relaxed);
-        Taken(self.clone())
+        TerminalGuard(self.clone())
     }
 
     /// Whether somebody is being asked.
@@ -71,7 +71,7 @@ impl Floor {
     }
 }
 
-impl Drop for Taken {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         self.0.0.questions.fetch_sub(1, Ordering::Relaxed);
     }

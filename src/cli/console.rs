@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 
 /// Standard output, buffered, and standard error, not.
 ///
@@ -23,7 +23,7 @@ pub struct Console {
     /// Whether standard error is a terminal.
     pub err_is_terminal: bool,
     /// Who has the terminal.
-    pub floor: Floor,
+    pub terminal_lock: TerminalLock,
 }
 
 impl Console {
@@ -39,7 +39,7 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         Ok(Self {
             told: false,
-            floor: Floor::default(),
+            terminal_lock: TerminalLock::default(),
             out_is_terminal: out.is_terminal(),
             err_is_terminal: err.is_terminal(),
             out: BufWriter::with_capacity(64 * 1024, duplicate(&out)?),

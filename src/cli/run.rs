@@ -10,13 +10,13 @@ use super::console::Console;
 use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::journal::{Journal, Record};
-use super::resolve::{Asked, Job, nodes, reach, show};
+use super::resolve::{Invocation, Job, nodes, reach, show};
 use super::rollout::Rollout;
 use super::runtime::{Runtime, attend};
 use super::task::{Effect, Task};
 use crate::event::{Ending, Summary};
 use crate::exec::batch::{Batches, Gate, dispatch_batches};
-use crate::exec::{Means, Requests};
+use crate::exec::{Executor, Requests};
 use crate::plan::{Limits, Plan};
 use crate::report::way::Way;
 use crate::report::{self, Reporter};
@@ -30,7 +30,7 @@ use crate::work::Work;
 /// Whatever the user got wrong; nothing has been contacted then.
 pub(super) fn run(
     mut task: Box<dyn Task>,
-    asked: Asked<'_>,
+    asked: Invocation<'_>,
     console: &mut Console,
 ) -> Result<u8, CliError> {
     task.check(asked)?;
@@ -54,7 +54,11 @@ pub(super) fn run(
 }
 
 /// A word that may be what the shell made of a pattern is worth a warning, and stops what changes something.
-fn guard_globs(task: &dyn Task, asked: Asked<'_>, console: &mut Console) -> Result<(), CliError> {
+fn guard_globs(
+    task: &dyn Task,
+    asked: Invocation<'_>,
+    console: &mut Console,
+) -> Result<(), CliError> {
     let Some(word) = nodes::left_over(&asked.options.targets, task.selectors()) else {
         return Ok(());
     };
@@ -70,7 +74,7 @@ fn guard_globs(task: &dyn Task, asked: Asked<'_>, console: &mut Console) -> Resu
 /// Says what would be done, and on which nodes.
 fn dry_run(
     steps: &[(crate::nodeset::NodeSet, String)],
-    asked: Asked<'_>,
+    asked: Invocation<'_>,
     console: &mut Console,
 ) -> Result<u8, CliError> {
     for (nodes, what) in steps {
@@ -125,12 +129,12 @@ impl Job<'_> {
         statuses: Statuses,
         batches: Batches<'_>,
     ) -> Result<(Summary, u8), CliError> {
-        let (summary, signal) = self.show(async |ground, requests, reporter| {
-            let means = Means {
-                launcher: ground.reached.launcher.as_deref(),
-                ..Means::new(&*ground.reached.transport, work)
+        let (summary, signal) = self.show(async |planned, requests, reporter| {
+            let executor = Executor {
+                launcher: planned.reached.launcher.as_deref(),
+                ..Executor::new(&*planned.reached.transport, work)
             };
-            dispatch_batches(ground.plan, batches, means, requests, reporter).await
+            dispatch_batches(planned.plan, batches, executor, requests, reporter).await
         })?;
         let exit = self.judge(&summary, statuses, signal);
         Ok((summary, exit))
@@ -143,7 +147,7 @@ impl Job<'_> {
     /// When the run could not begin.
     pub(super) fn show<T>(
         &mut self,
-        run: impl AsyncFnOnce(Course<'_>, Requests<'_>, &mut dyn Reporter) -> T,
+        run: impl AsyncFnOnce(PlannedRun<'_>, Requests<'_>, &mut dyn Reporter) -> T,
     ) -> Result<(T, Option<u8>), CliError> {
         let runtime = Runtime::start()?;
         let keys = !self.asked.options.care.stdin;
@@ -161,7 +165,7 @@ impl Job<'_> {
         &mut self,
         signals: &mut Signals,
         keys: bool,
-        run: impl AsyncFnOnce(Course<'_>, Requests<'_>, &mut dyn Reporter) -> T,
+        run: impl AsyncFnOnce(PlannedRun<'_>, Requests<'_>, &mut dyn Reporter) -> T,
     ) -> Result<T, CliError> {
         let mut files = show::files(self.asked, &self.plan.nodes)?;
         let mut shown = report::new(
@@ -174,13 +178,13 @@ impl Job<'_> {
         let mut shown = files.around(&mut *shown);
         let told = self.told.clone();
         let mut reporter = Way::new(&mut shown, told, &self.look, &self.console.err);
-        let course = Course {
+        let planned = PlannedRun {
             plan: &self.plan,
             reached: &self.reached,
         };
-        let keys = keys.then_some(&self.console.floor);
+        let keys = keys.then_some(&self.console.terminal_lock);
         let run = attend(signals, keys, async |requests| {
-            run(course, requests, &mut reporter).await
+            run(planned, requests, &mut reporter).await
         });
         Ok(run.await)
     }
@@ -238,9 +242,9 @@ impl Job<'_> {
     }
 }
 
-/// The nodes of a run and the way to them.
+/// The plan of a run and the way to its nodes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Course<'a> {
+pub(super) struct PlannedRun<'a> {
     /// The nodes, with fanout and limits.
     pub(super) plan: &'a Plan,
     /// How they are reached.

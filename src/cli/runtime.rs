@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use crate::exec::Requests;
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 use crate::terminal::enter::Enter;
 use crate::terminal::signals::Signals;
 
@@ -44,7 +44,7 @@ impl Runtime {
     /// When the system refuses the signal handlers.
     pub(super) fn attend<T>(
         &self,
-        keys: Option<&Floor>,
+        keys: Option<&TerminalLock>,
         run: impl AsyncFnOnce(Requests<'_>) -> T,
     ) -> Result<(T, Option<u8>), CliError> {
         self.block_on(async |signals| {
@@ -57,7 +57,7 @@ impl Runtime {
 /// Runs something that signals can stop and, where `keys` says who has the terminal, the Enter key asks how it goes.
 pub(super) async fn attend<T>(
     signals: &mut Signals,
-    keys: Option<&Floor>,
+    keys: Option<&TerminalLock>,
     run: impl AsyncFnOnce(Requests<'_>) -> T,
 ) -> T {
     let mut enter = keys.map(Enter::listen);

@@ -1,7 +1,7 @@
 //! What a verb does on nodes, as the road of every run sees it: `run` asks for it in this order, from top to bottom.
 
 use super::error::CliError;
-use super::resolve::{Asked, Job};
+use super::resolve::{Invocation, Job};
 use crate::nodeset::NodeSet;
 use crate::transport::ways::Can;
 
@@ -65,7 +65,7 @@ pub(crate) trait Task {
     ///
     /// # Errors
     /// What the user got wrong.
-    fn check(&mut self, _asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, _asked: Invocation<'_>) -> Result<(), CliError> {
         Ok(())
     }
 
@@ -100,7 +100,7 @@ pub(crate) trait Here {
     /// Why it cannot be done.
     fn perform(
         self: Box<Self>,
-        asked: Asked<'_>,
+        asked: Invocation<'_>,
         console: &mut super::console::Console,
     ) -> Result<u8, CliError>;
 }

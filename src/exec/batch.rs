@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Means, Requests, dispatch};
+use super::{Executor, Requests, dispatch};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Summary};
 use crate::plan::Plan;
 use crate::report::Reporter;
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Batches<'_> {
 pub async fn dispatch_batches(
     plan: &Plan,
     batches: Batches<'_>,
-    means: Means<'_>,
+    executor: Executor<'_>,
     requests: impl Into<Requests<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Summary {
@@ -69,7 +69,7 @@ pub async fn dispatch_batches(
         part.limits.deadline = remaining();
         part.tolerance.failed = left(plan.tolerance.failed, failed);
         part.tolerance.unreached = left(plan.tolerance.unreached, unreached);
-        let summary = dispatch(&part, means, requests.again(), &mut Unfinished(reporter)).await;
+        let summary = dispatch(&part, executor, requests.again(), &mut Unfinished(reporter)).await;
         total.outcomes.extend(summary.outcomes);
         total.stop = summary.stop;
         total.ending = summary.ending;

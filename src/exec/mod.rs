@@ -5,7 +5,7 @@
 
 pub mod batch;
 pub mod change;
-mod gate;
+mod limiter;
 pub mod pool;
 pub mod services;
 mod worker;
@@ -40,9 +40,9 @@ const TURN: usize = 32 * 1024;
 /// How long a node that was asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// With what a plan is run.
+/// What carries out a plan: the way to the nodes and the work done on each.
 #[derive(Clone, Copy)]
-pub struct Means<'a> {
+pub struct Executor<'a> {
     /// How nodes are reached.
     pub transport: &'a dyn Transport,
     /// What is done on each.
@@ -53,7 +53,7 @@ pub struct Means<'a> {
     pub launcher: Option<&'a dyn Launcher>,
 }
 
-impl<'a> Means<'a> {
+impl<'a> Executor<'a> {
     /// Each node is reached by the transport, anew.
     #[must_use]
     pub fn new(transport: &'a dyn Transport, work: &'a dyn Work) -> Self {
@@ -87,7 +87,7 @@ impl<'a> Means<'a> {
     }
 }
 
-/// What the outside asks for while a plan runs.
+/// What signals and keys ask for while a plan runs.
 #[derive(Debug)]
 pub struct Requests<'a> {
     /// How hard to stop.
@@ -115,9 +115,9 @@ impl Requests<'_> {
     }
 }
 
-impl std::fmt::Debug for Means<'_> {
+impl std::fmt::Debug for Executor<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Means")
+        f.debug_struct("Executor")
             .field("transport", &self.transport)
             .finish_non_exhaustive()
     }
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Means<'_> {
 /// is stopped and [`Summary::ending`] keeps the error.
 pub async fn dispatch(
     plan: &Plan,
-    means: Means<'_>,
+    executor: Executor<'_>,
     requests: impl Into<Requests<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Summary {
@@ -153,12 +153,12 @@ pub async fn dispatch(
     let (launched, direct): (Vec<NodeId>, Vec<NodeId>) = plan
         .selected
         .iter()
-        .partition(|node| means.is_launched(plan, **node));
+        .partition(|node| executor.is_launched(plan, **node));
     let mut waiting = direct.into_iter();
     let mut workers: FuturesUnordered<BoxFuture<'_, NodeId>> = FuturesUnordered::new();
     let mut launching: Option<BoxFuture<'_, ()>> = (!launched.is_empty()).then(|| {
         let io = FleetIo::new(event_sender.clone(), stop_seen.clone());
-        Box::pin(means.launch(plan, &launched, io)) as BoxFuture<'_, ()>
+        Box::pin(executor.launch(plan, &launched, io)) as BoxFuture<'_, ()>
     });
     let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
     let mut shown = 0;
@@ -172,7 +172,13 @@ pub async fn dispatch(
         while run.level() == Stop::No && workers.len() < plan.fanout.get() {
             let Some(node) = waiting.next() else { break };
             run.state[node.index()] = State::Running;
-            let worker = Worker::new(plan, means, node, event_sender.clone(), stop_seen.clone());
+            let worker = Worker::new(
+                plan,
+                executor,
+                node,
+                event_sender.clone(),
+                stop_seen.clone(),
+            );
             workers.push(Box::pin(async move {
                 worker.run().await;
                 node

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::pool::SessionPool;
-use super::{Means, dispatch};
+use super::{Executor, dispatch};
 use crate::answer::{Answer, Said};
 use crate::event::{Ending, ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::plan::{Limits, NodeName, Plan};
@@ -99,9 +99,9 @@ async fn run(
         }
         std::future::pending::<()>().await
     };
-    let means = Means::new(sim, &work);
+    let executor = Executor::new(sim, &work);
     tokio::select! {
-        summary = dispatch(plan, means, &mut receiver, recorder) => summary,
+        summary = dispatch(plan, executor, &mut receiver, recorder) => summary,
         () = asking => unreachable!("asking never ends"),
     }
 }
@@ -195,7 +195,7 @@ async fn answers_keep_their_order_end_before_the_outcome_and_break_the_silence()
     let (_sender, mut stops) = mpsc::channel(1);
     let mut recorder = Recorder::default();
     let work = Answering(4 * SECOND);
-    dispatch(&plan, Means::new(&sim, &work), &mut stops, &mut recorder).await;
+    dispatch(&plan, Executor::new(&sim, &work), &mut stops, &mut recorder).await;
     for node in [0, 1].map(NodeId) {
         assert_eq!(recorder.finished[&node], Outcome::OK);
         let own = recorder.answers.iter().filter(|(of, _)| *of == node);
@@ -321,11 +321,11 @@ async fn a_pool_keeps_sessions_between_dispatches() {
     };
     for _ in 0..3 {
         let (_sender, mut stops) = mpsc::channel(1);
-        let means = Means {
+        let executor = Executor {
             pool: Some(&pool),
-            ..Means::new(&sim, &work)
+            ..Executor::new(&sim, &work)
         };
-        let summary = dispatch(&plan, means, &mut stops, &mut Recorder::default()).await;
+        let summary = dispatch(&plan, executor, &mut stops, &mut Recorder::default()).await;
         assert_eq!(summary.outcomes.len(), 3);
     }
     assert_eq!(sim.connections(), 2 + 3, "a lost session is not used again");
@@ -399,7 +399,7 @@ async fn batches_wait_for_the_gate() {
     let work = Run {
         command: Command::default(),
     };
-    let means = Means::new(&sim, &work);
+    let executor = Executor::new(&sim, &work);
     let (_sender, mut stops) = mpsc::channel(1);
     let begun = tokio::time::Instant::now();
     let open = Batches {
@@ -408,7 +408,7 @@ async fn batches_wait_for_the_gate() {
         gate: None,
     };
     let mut recorder = Recorder::default();
-    let summary = dispatch_batches(&plan, open, means, &mut stops, &mut recorder).await;
+    let summary = dispatch_batches(&plan, open, executor, &mut stops, &mut recorder).await;
     assert_eq!(summary.outcomes.len(), 10);
     assert_eq!(
         begun.elapsed(),
@@ -421,7 +421,7 @@ async fn batches_wait_for_the_gate() {
     short.limits.deadline = Some(SECOND * 15);
     let begun = tokio::time::Instant::now();
     let mut recorder = Recorder::default();
-    let summary = dispatch_batches(&short, open, means, &mut stops, &mut recorder).await;
+    let summary = dispatch_batches(&short, open, executor, &mut stops, &mut recorder).await;
     assert!(matches!(summary.ending, Some(Ending::Deadline)));
     assert_eq!(begun.elapsed(), SECOND * 15, "not once more for each batch");
     assert_eq!(recorder.finished.len(), 10);
@@ -433,7 +433,7 @@ async fn batches_wait_for_the_gate() {
         gate: Some(&gate),
     };
     let mut recorder = Recorder::default();
-    let summary = dispatch_batches(&plan, gated, means, &mut stops, &mut recorder).await;
+    let summary = dispatch_batches(&plan, gated, executor, &mut stops, &mut recorder).await;
     assert_eq!(recorder.finished.len(), 10);
     assert_eq!(
         recorder
@@ -551,13 +551,13 @@ async fn what_a_launcher_takes_gets_one_outcome_each_whatever_it_says() {
         },
     };
     let launcher = Scripted { lasts: SECOND };
-    let means = Means {
+    let executor = Executor {
         launcher: Some(&launcher),
-        ..Means::new(&sim, &work)
+        ..Executor::new(&sim, &work)
     };
     let (_sender, mut stops) = mpsc::channel(1);
     let mut recorder = Recorder::default();
-    let summary = dispatch(&plan, means, &mut stops, &mut recorder).await;
+    let summary = dispatch(&plan, executor, &mut stops, &mut recorder).await;
     assert_eq!(summary.outcomes.len(), names.len());
     let of = |name: &str| {
         let at = names.iter().position(|one| *one == name).unwrap();
@@ -584,15 +584,15 @@ async fn a_launcher_is_ended_with_the_run() {
     let launcher = Scripted {
         lasts: 3600 * SECOND,
     };
-    let means = Means {
+    let executor = Executor {
         launcher: Some(&launcher),
-        ..Means::new(&sim, &work)
+        ..Executor::new(&sim, &work)
     };
     let (sender, mut stops) = mpsc::channel(1);
     sender.send(Stop::Terminate).await.unwrap();
     let mut recorder = Recorder::default();
     let begun = tokio::time::Instant::now();
-    let summary = dispatch(&plan, means, &mut stops, &mut recorder).await;
+    let summary = dispatch(&plan, executor, &mut stops, &mut recorder).await;
     assert!(begun.elapsed() < 10 * SECOND);
     assert_eq!(summary.outcomes.len(), 2);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::Means;
+use super::Executor;
 use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop};
 use crate::plan::Plan;
 use crate::transport::{NodeIo, Session};
@@ -19,7 +19,7 @@ pub(super) const CLOSE: Duration = Duration::from_millis(500);
 /// Serves one node.
 pub(super) struct Worker<'a> {
     plan: &'a Plan,
-    means: Means<'a>,
+    executor: Executor<'a>,
     node: NodeId,
     events: mpsc::Sender<Event>,
     io: NodeIo,
@@ -28,7 +28,7 @@ pub(super) struct Worker<'a> {
 impl<'a> Worker<'a> {
     pub(super) fn new(
         plan: &'a Plan,
-        means: Means<'a>,
+        executor: Executor<'a>,
         node: NodeId,
         events: mpsc::Sender<Event>,
         stop: watch::Receiver<Stop>,
@@ -36,7 +36,7 @@ impl<'a> Worker<'a> {
         let io = NodeIo::new(node, events.clone(), stop);
         Self {
             plan,
-            means,
+            executor,
             node,
             events,
             io,
@@ -64,7 +64,7 @@ impl<'a> Worker<'a> {
             })
         );
         let took = begun.elapsed();
-        let kept = match (session, self.means.pool) {
+        let kept = match (session, self.executor.pool) {
             (Some(session), Some(pool)) if reusable => pool.keep(self.plan.name(node), session),
             (session, _) => session,
         };
@@ -83,14 +83,14 @@ impl<'a> Worker<'a> {
 
     async fn connect(&mut self) -> Result<Box<dyn Session>, Failure> {
         let name = self.plan.name(self.node);
-        let pooled = self.means.pool.and_then(|pool| pool.take(name));
+        let pooled = self.executor.pool.and_then(|pool| pool.take(name));
         let connecting = async {
             if let Some((mut session, idle)) = pooled
                 && session.answers(idle).await
             {
                 return Ok(session);
             }
-            connect(self.plan, self.means, self.node).await
+            connect(self.plan, self.executor, self.node).await
         };
         tokio::select! {
             biased;
@@ -106,7 +106,7 @@ impl<'a> Worker<'a> {
         let limits = &self.plan.limits;
         self.io.count();
         let (heard, counted) = (self.io.heard(), self.io.counted());
-        let serving = self.means.work.serve(self.node, session, &mut self.io);
+        let serving = self.executor.work.serve(self.node, session, &mut self.io);
         tokio::select! {
             biased;
             outcome = serving => outcome,
@@ -123,10 +123,18 @@ impl<'a> Worker<'a> {
 }
 
 /// Connects, again and again if the plan says so: nothing has been run yet.
-async fn connect(plan: &Plan, means: Means<'_>, node: NodeId) -> Result<Box<dyn Session>, Failure> {
+async fn connect(
+    plan: &Plan,
+    executor: Executor<'_>,
+    node: NodeId,
+) -> Result<Box<dyn Session>, Failure> {
     let mut pause = Duration::from_secs(1);
     for _ in 0..plan.tolerance.retries {
-        match means.transport.connect(plan.name(node), &plan.limits).await {
+        match executor
+            .transport
+            .connect(plan.name(node), &plan.limits)
+            .await
+        {
             // Asking again with the same keys, or for the same wrong key of the host, does not help.
             Err(failure) if !matches!(failure.code, ErrorCode::Auth | ErrorCode::HostKey) => {
                 tokio::time::sleep(pause).await;
@@ -135,7 +143,10 @@ async fn connect(plan: &Plan, means: Means<'_>, node: NodeId) -> Result<Box<dyn 
             done => return done,
         }
     }
-    means.transport.connect(plan.name(node), &plan.limits).await
+    executor
+        .transport
+        .connect(plan.name(node), &plan.limits)
+        .await
 }
 
 /// Since when limits count; waits while they stand still.

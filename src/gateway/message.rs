@@ -117,7 +117,7 @@ pub struct Job {
 #[serde(deny_unknown_fields)]
 pub struct Reach {
     /// By which means.
-    pub worker: Worker,
+    pub worker: SshClient,
     /// Whom to log in as.
     pub user: Option<String>,
     /// Options as for `ssh -o`.
@@ -128,10 +128,10 @@ pub struct Reach {
     pub local: bool,
 }
 
-/// By which means nodes are reached.
+/// Which SSH client reaches the nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Worker {
+pub enum SshClient {
     /// In process.
     #[default]
     Native,

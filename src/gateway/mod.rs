@@ -17,7 +17,7 @@ pub mod session;
 mod sets;
 mod written;
 
-pub use message::{Ask, Hello, Job, Reach, Run, Stretch, Tell, Worker};
+pub use message::{Ask, Hello, Job, Reach, Run, SshClient, Stretch, Tell};
 pub use sets::nodes;
 pub use written::Data;
 

@@ -180,11 +180,11 @@ fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> 
     match answer.recv_timeout(limit) {
         Ok(Ok(Some(output))) => Ok(output),
         Ok(Ok(None)) => Err(command.to_owned()),
-        Ok(Err(Trouble::TooLong)) => {
+        Ok(Err(ReadError::TooLong)) => {
             kill();
             Err(format!("{command}: answers with more than 64 MiB"))
         }
-        Ok(Err(Trouble::Io(error))) => Err(format!("{command}: {error}")),
+        Ok(Err(ReadError::Io(error))) => Err(format!("{command}: {error}")),
         Err(_) => {
             kill();
             Err(format!(
@@ -195,22 +195,22 @@ fn run(command: &str, folder: &Path, limit: Duration) -> Result<String, String> 
     }
 }
 
-enum Trouble {
+enum ReadError {
     TooLong,
     Io(std::io::Error),
 }
 
 /// All that the child prints, once it is gone; nothing if it failed.
-fn collect(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, Trouble> {
+fn collect(mut child: Child, stdout: ChildStdout) -> Result<Option<String>, ReadError> {
     let mut output = Vec::new();
     stdout
         .take(LONGEST + 1)
         .read_to_end(&mut output)
-        .map_err(Trouble::Io)?;
+        .map_err(ReadError::Io)?;
     if output.len() as u64 > LONGEST {
-        return Err(Trouble::TooLong);
+        return Err(ReadError::TooLong);
     }
-    let status = child.wait().map_err(Trouble::Io)?;
+    let status = child.wait().map_err(ReadError::Io)?;
     Ok(status
         .success()
         .then(|| String::from_utf8_lossy(&output).into_owned()))

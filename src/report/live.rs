@@ -13,7 +13,7 @@ use super::notes::fold;
 use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Outcome, Stop, Summary, size};
 use crate::plan::NodeName;
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 
 /// A run that is over sooner shows no progress.
 const SILENT_FOR: Duration = Duration::from_millis(400);
@@ -28,7 +28,7 @@ pub struct Live<'a> {
     inner: Box<dyn Reporter + 'a>,
     names: Arc<[NodeName]>,
     bar: ProgressBar,
-    floor: Floor,
+    terminal_lock: TerminalLock,
     rate: Option<Rate>,
     begun: Instant,
     running: Vec<NodeId>,
@@ -57,7 +57,7 @@ impl<'a> Live<'a> {
             inner,
             names,
             bar,
-            floor: look.floor.clone(),
+            terminal_lock: look.terminal_lock.clone(),
             rate: look.transfer.clone().map(Rate::new),
             begun: Instant::now(),
             running: Vec::new(),
@@ -71,7 +71,7 @@ impl<'a> Live<'a> {
     /// Takes the line off the screen while something else is written.
     fn aside(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) -> io::Result<()> {
         // A question has wiped the line off already, and stands there now.
-        if self.shown && !self.floor.is_taken() {
+        if self.shown && !self.terminal_lock.is_taken() {
             let inner = &mut self.inner;
             self.bar.suspend(|| write(&mut **inner))
         } else {
@@ -112,11 +112,11 @@ impl Reporter for Live<'_> {
     }
 
     fn redraw(&mut self) -> io::Result<()> {
-        if self.begun.elapsed() < SILENT_FOR || self.floor.is_taken() {
+        if self.begun.elapsed() < SILENT_FOR || self.terminal_lock.is_taken() {
             return Ok(());
         }
         self.shown = true;
-        self.floor.draw(true);
+        self.terminal_lock.draw(true);
         if let Some(waiting) = &self.waiting {
             self.bar.set_message(format!("waiting: {waiting}"));
             self.bar.tick();
@@ -147,7 +147,7 @@ impl Reporter for Live<'_> {
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.bar.finish_and_clear();
-        self.floor.draw(false);
+        self.terminal_lock.draw(false);
         self.inner.finish(summary)
     }
 }

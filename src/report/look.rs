@@ -3,7 +3,7 @@
 use crate::event::Meter;
 
 use super::format::Format;
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 
 /// How a run is shown.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct Look {
     /// What is copied meanwhile, for the progress.
     pub transfer: Option<Transfer>,
     /// Who has the terminal that progress is shown on.
-    pub floor: Floor,
+    pub terminal_lock: TerminalLock,
 }
 
 impl Look {
@@ -63,7 +63,7 @@ impl Look {
             escape_err: false,
             progress: false,
             transfer: None,
-            floor: Floor::default(),
+            terminal_lock: TerminalLock::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::look::Look;
 use super::out::{LABEL, Out};
 use crate::event::{Event, NodeId, Stop, Summary};
 use crate::nodeset::NodeSet;
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 use crate::trace::Listener;
 
 /// How long lines wait for their likes of other nodes.
@@ -67,7 +67,7 @@ pub struct Way<'a, E> {
     inner: &'a mut dyn Reporter,
     told: Option<Arc<Told>>,
     program: String,
-    floor: Floor,
+    terminal_lock: TerminalLock,
     err: Out<E>,
     /// When what is waiting was first seen.
     since: Option<Instant>,
@@ -86,7 +86,7 @@ impl<'a, E: Write> Way<'a, E> {
             inner,
             told,
             program: look.program.clone(),
-            floor: look.floor.clone(),
+            terminal_lock: look.terminal_lock.clone(),
             err: Out {
                 writer: err,
                 color: look.color_err,
@@ -104,7 +104,7 @@ impl<'a, E: Write> Way<'a, E> {
         };
         let waiting = {
             let mut state = told.state();
-            if state.waiting.is_empty() || self.floor.is_taken() && !all {
+            if state.waiting.is_empty() || self.terminal_lock.is_taken() && !all {
                 return Ok(());
             }
             let since = *self.since.get_or_insert_with(Instant::now);
@@ -114,7 +114,7 @@ impl<'a, E: Write> Way<'a, E> {
             std::mem::take(&mut state.waiting)
         };
         self.since = None;
-        if self.floor.wipe() {
+        if self.terminal_lock.wipe() {
             self.err.writer.write_all(b"\r\x1b[K")?;
         }
         for (text, nodes) in waiting {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::action::Part;
 use super::definition::{Settings, Variable};
 use super::error::{Origin, ServiceError};
-use super::variables::{Form, Piece, Template, Value, Written};
+use super::variables::{Piece, Template, Value, ValueForm, Written};
 use crate::event::NodeId;
 use crate::plan::NodeName;
 
 /// How deep values may refer to one another.
 const DEPTH: usize = 200;
 
-/// What is asked of the world while values are expanded.
-pub trait Outside {
+/// What values may refer to outside of the service files.
+pub trait Lookups {
     /// The nodes of a node set, in its order.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ struct Scope<'d> {
 
 /// The levels of all definitions and what is known of their values.
 pub(super) struct Expander<'d> {
-    outside: &'d mut dyn Outside,
+    lookups: &'d mut dyn Lookups,
     filter: &'d NodeFilter,
     only: Option<HashSet<&'d str>>,
     without: HashSet<&'d str>,
@@ -111,10 +111,10 @@ pub(super) struct Expander<'d> {
 }
 
 impl<'d> Expander<'d> {
-    pub(super) fn new(outside: &'d mut dyn Outside, filter: &'d NodeFilter) -> Self {
+    pub(super) fn new(lookups: &'d mut dyn Lookups, filter: &'d NodeFilter) -> Self {
         let set = |nodes: &'d [NodeName]| nodes.iter().map(|node| &**node).collect();
         Self {
-            outside,
+            lookups,
             only: filter.only.as_deref().map(set),
             without: set(&filter.without),
             filter,
@@ -208,13 +208,13 @@ impl<'d> Expander<'d> {
         written: &Written,
     ) -> Result<Value, ServiceError> {
         match &written.form {
-            Form::Plain(value) => Ok(value.clone()),
-            Form::List(items) => items
+            ValueForm::Plain(value) => Ok(value.clone()),
+            ValueForm::List(items) => items
                 .iter()
                 .map(|item| self.value(scope, item))
                 .collect::<Result<_, _>>()
                 .map(Value::List),
-            Form::Template(Template(pieces)) => match pieces.as_slice() {
+            ValueForm::Template(Template(pieces)) => match pieces.as_slice() {
                 [Piece::Variable(name)] => self.lookup(scope, name, &written.origin),
                 _ => self.text(scope, pieces, &written.origin).map(Value::Text),
             },
@@ -227,7 +227,7 @@ impl<'d> Expander<'d> {
         scope: ScopeId,
         written: &Written,
     ) -> Result<Vec<Part>, ServiceError> {
-        let Form::Template(Template(pieces)) = &written.form else {
+        let ValueForm::Template(Template(pieces)) = &written.form else {
             return Ok(vec![Part::Text(self.value(scope, written)?.to_string())]);
         };
         let mut parts = Vec::new();
@@ -336,7 +336,7 @@ impl<'d> Expander<'d> {
                     if self.shell_rests {
                         continue;
                     }
-                    let Some(output) = self.outside.shell(&command) else {
+                    let Some(output) = self.lookups.shell(&command) else {
                         let message = format!("Cannot evaluate expression '{command}'");
                         return Err(ServiceError::classic(message, Some(origin)));
                     };
@@ -435,7 +435,7 @@ impl<'d> Expander<'d> {
         if let Some(known) = self.targets.get(text) {
             return Ok(known.clone());
         }
-        let mut nodes = self.outside.nodes(text).map_err(|reason| {
+        let mut nodes = self.lookups.nodes(text).map_err(|reason| {
             ServiceError::clean(
                 format!("'{text}' is not a valid nodeset: {reason}"),
                 Some(origin),
@@ -445,7 +445,7 @@ impl<'d> Expander<'d> {
             self.only.as_ref().is_none_or(|only| only.contains(&**node))
                 && !self.without.contains(&**node)
         });
-        let folded = self.outside.fold(&nodes).into();
+        let folded = self.lookups.fold(&nodes).into();
         let ids = nodes
             .into_iter()
             .map(|node| {

@@ -69,14 +69,14 @@ impl fmt::Display for Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// What is written.
-    pub form: Form,
+    pub form: ValueForm,
     /// Where.
     pub origin: Origin,
 }
 
 /// The forms a written value has.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Form {
+pub enum ValueForm {
     /// A value without patterns.
     Plain(Value),
     /// Text with patterns.
@@ -90,9 +90,9 @@ impl Written {
     #[must_use]
     pub fn is_constant(&self) -> bool {
         match &self.form {
-            Form::Plain(_) => true,
-            Form::Template(template) => template.is_constant(),
-            Form::List(items) => items.iter().all(Self::is_constant),
+            ValueForm::Plain(_) => true,
+            ValueForm::Template(template) => template.is_constant(),
+            ValueForm::List(items) => items.iter().all(Self::is_constant),
         }
     }
 }

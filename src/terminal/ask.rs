@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::unix::AsyncFd;
 
-use crate::prompt::{Answer, Echo, Floor, Prompter};
+use crate::prompt::{Answer, Echo, Prompter, TerminalLock};
 
 /// Longer answers are refused; no terminal sends more in one line.
 const LONGEST: usize = 4096;
@@ -24,35 +24,35 @@ pub(super) fn open_terminal() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open("/dev/tty", flags, Mode::empty())?)
 }
 
-/// The person at the terminal.
-pub struct Person {
-    floor: Floor,
+/// Asks questions on the terminal.
+pub struct TerminalPrompter {
+    terminal_lock: TerminalLock,
     warn: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-impl fmt::Debug for Person {
+impl fmt::Debug for TerminalPrompter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Person").finish_non_exhaustive()
+        f.debug_struct("TerminalPrompter").finish_non_exhaustive()
     }
 }
 
-impl Person {
-    /// Asks on the terminal, having taken the floor; warnings go to `warn`, one line each.
+impl TerminalPrompter {
+    /// Takes the terminal for each question; warnings go to `warn`, one line each.
     #[must_use]
-    pub fn new(floor: Floor, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn new(terminal_lock: TerminalLock, warn: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
-            floor,
+            terminal_lock,
             warn: Box::new(warn),
         }
     }
 }
 
-impl Prompter for Person {
+impl Prompter for TerminalPrompter {
     fn ask<'a>(&'a self, prompt: &'a str, echo: Echo) -> Answer<'a> {
         Box::pin(async move {
             let terminal = open_terminal().ok()?;
-            let _floor = self.floor.take();
-            if self.floor.wipe() {
+            let _guard = self.terminal_lock.take();
+            if self.terminal_lock.wipe() {
                 let _ = rustix::io::write(&terminal, WIPE);
             }
             ask_on(terminal, prompt, echo).await.ok()?

@@ -18,9 +18,9 @@ use rustyline::validate::Validator;
 use rustyline::{Behavior, CompletionType, Config, Helper};
 use tokio::sync::mpsc;
 
-use super::ask::{Person, open_terminal};
+use super::ask::{TerminalPrompter, open_terminal};
 use super::history::History;
-use crate::prompt::{Echo, Floor, Prompter};
+use crate::prompt::{Echo, Prompter, TerminalLock};
 
 /// So many lines of the history can be gone back to.
 const REMEMBERED: usize = 1000;
@@ -59,7 +59,7 @@ pub struct Editor {
 
 enum Way {
     Full(Full),
-    Dumb(Person),
+    Dumb(TerminalPrompter),
 }
 
 impl fmt::Debug for Editor {
@@ -83,7 +83,7 @@ impl Editor {
                 history.as_ref().map(History::lines).unwrap_or_default(),
                 complete,
             )?),
-            Kind::Dumb => Way::Dumb(Person::new(Floor::default(), |_| {})),
+            Kind::Dumb => Way::Dumb(TerminalPrompter::new(TerminalLock::default(), |_| {})),
         };
         Ok(Self { way, history })
     }

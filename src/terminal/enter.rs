@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::ask::open_terminal;
-use crate::prompt::Floor;
+use crate::prompt::TerminalLock;
 
 /// Listens to the Enter key for as long as it lives.
 #[derive(Debug)]
@@ -25,19 +25,19 @@ pub struct Enter {
 
 impl Enter {
     /// Starts to listen if standard input and output are the terminal in whose foreground we run; says
-    /// nothing otherwise, and nothing while somebody else has the floor. Needs a runtime.
+    /// nothing otherwise, and nothing while a question is open. Needs a runtime.
     #[must_use]
-    pub fn listen(floor: &Floor) -> Self {
+    pub fn listen(terminal_lock: &TerminalLock) -> Self {
         let (sender, pressed) = mpsc::channel(1);
         let mut listener = JoinSet::new();
         if is_ours()
             && let Ok(terminal) = open_terminal()
             && let Ok(terminal) = adopt(terminal)
         {
-            let floor = floor.clone();
+            let terminal_lock = terminal_lock.clone();
             listener.spawn(async move {
                 // An error means that there is no terminal any more.
-                let _ = listen(&terminal, &floor, &sender).await;
+                let _ = listen(&terminal, &terminal_lock, &sender).await;
             });
         }
         Self {
@@ -69,14 +69,14 @@ fn adopt(terminal: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 async fn listen(
     terminal: &AsyncFd<OwnedFd>,
-    floor: &Floor,
+    terminal_lock: &TerminalLock,
     sender: &mpsc::Sender<()>,
 ) -> io::Result<()> {
     loop {
         let mut ready = terminal.readable().await?;
         // What is longer than an empty line was typed for whoever reads next, and stays there for them.
         let is_empty_line = ioctl_fionread(terminal.get_ref())? == 1;
-        if is_empty_line && !floor.is_taken() && is_foreground() {
+        if is_empty_line && !terminal_lock.is_taken() && is_foreground() {
             let mut line = [0];
             rustix::io::read(terminal.get_ref(), &mut line)?;
             // A question that waits already is the same question.

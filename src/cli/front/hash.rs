@@ -9,7 +9,7 @@ use super::mistakes;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::Options;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::resolve::globs::rejoin;
 use crate::cli::site::Site;
 use crate::cli::task::Request;
@@ -76,14 +76,14 @@ fn grammar(verbs: &[Verb]) -> clap::Command {
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     let (request, options) = match parse(called, words, VERBS) {
         Ok(parsed) => parsed,
-        Err(Mistake::Asked(answer)) => return show(called, &answer, console),
+        Err(Mistake::Shown(answer)) => return show(called, &answer, console),
         Err(Mistake::Made(mistake)) => {
             console.complain(format_args!("{called}: {mistake}"));
             return mistake.code();
         }
     };
     let site = Site::new(Environment::of_process());
-    let asked = Asked {
+    let asked = Invocation {
         called,
         options: &options,
         site: &site,
@@ -107,7 +107,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
 /// Why a command line asks for nothing that could be done.
 enum Mistake {
     /// It asks for help or the version, which clap has as an error.
-    Asked(clap::Error),
+    Shown(clap::Error),
     /// It is wrong.
     Made(CliError),
 }
@@ -141,7 +141,7 @@ fn parse(
             called,
             (verb.map(|verb| verb.name), &grammar),
         )),
-        false => Mistake::Asked(error),
+        false => Mistake::Shown(error),
     };
     let argv = std::iter::once(OsString::from(called)).chain(ours.iter().cloned());
     let matches = grammar
@@ -296,7 +296,7 @@ mod tests {
             Ok((Ok(Some(request)), options)) => Ok((request, options)),
             Ok((Ok(None), _)) => Err("nothing is asked for".to_owned()),
             Ok((Err(error), _)) | Err(Mistake::Made(error)) => Err(error.to_string()),
-            Err(Mistake::Asked(help)) => Err(help.to_string()),
+            Err(Mistake::Shown(help)) => Err(help.to_string()),
         }
     }
 
@@ -309,7 +309,7 @@ mod tests {
         };
         assert_eq!(task.what(), "echo hello");
         let site = Site::new(Environment::default());
-        let asked = Asked {
+        let asked = Invocation {
             called: "hapsh",
             options: &options,
             site: &site,

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::groups::resolver;
-use super::{Asked, reach};
+use super::{Invocation, reach};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::config::Environment;
-use crate::gateway::{Reach, Worker};
+use crate::gateway::{Reach, SshClient};
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
-use crate::transport::gateway::{Above, Gateways, Notice, OpenGateways, Program, Routed};
+use crate::transport::gateway::{Gateways, Notice, OpenGateways, Parent, Program, Routed};
 use crate::transport::ways::{self, Reached, Way};
 
 /// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one.
@@ -67,7 +67,7 @@ pub(in crate::cli) fn gateways(
     topology: Topology,
     transport: Arc<dyn Transport>,
     reach: Reach,
-    spoken: Arc<Spoken>,
+    notices: Arc<ConsoleNotices>,
 ) -> Gateways {
     Gateways {
         topology,
@@ -75,7 +75,7 @@ pub(in crate::cli) fn gateways(
         reach,
         install: None,
         lost: None,
-        above: spoken,
+        parent: notices,
         open: OpenGateways::default(),
     }
 }
@@ -87,7 +87,7 @@ pub(in crate::cli) fn gateways(
 pub(in crate::cli) fn around(
     reached: Reached,
     way: &Way,
-    asked: Asked<'_>,
+    asked: Invocation<'_>,
     fleet: reach::Fleet<'_>,
     console: &Console,
 ) -> Result<Reached, CliError> {
@@ -127,16 +127,16 @@ pub(in crate::cli) fn around(
     let values = asked.site.values()?;
     let below = Reach {
         worker: match way.name {
-            "ssh" => Worker::Ssh,
-            _ => Worker::Native,
+            "ssh" => SshClient::Ssh,
+            _ => SshClient::Native,
         },
         user: options.user.clone().or_else(|| values.user.clone()),
         options: options.ssh_option.clone(),
         via: options.via.clone().or_else(|| values.haproxy.via.clone()),
         local: way.can.here,
     };
-    let spoken = Spoken::new(asked.called, &console.err, Wording::Hash)?;
-    let mut gateways = gateways(topology, transport, below, Arc::new(spoken));
+    let notices = ConsoleNotices::new(asked.called, &console.err, Wording::Hash)?;
+    let mut gateways = gateways(topology, transport, below, Arc::new(notices));
     if options.install_gateway {
         gateways.install = Some(program()?);
     }
@@ -147,7 +147,7 @@ pub(in crate::cli) fn around(
 }
 
 /// The tree in force: that of the option or the configuration, else the one that ClusterShell's tools would use.
-fn topology(asked: Asked<'_>) -> Result<Option<Topology>, CliError> {
+fn topology(asked: Invocation<'_>) -> Result<Option<Topology>, CliError> {
     let options = asked.options;
     let environment = &asked.site.environment;
     let is_named = options.reach.worker.is_some() || options.targets.lab;
@@ -183,16 +183,16 @@ pub(in crate::cli) enum Wording {
     Clush,
 }
 
-/// Tells the user of gateways, on standard error.
+/// Writes notices about gateways to standard error.
 #[derive(Debug)]
-pub(in crate::cli) struct Spoken {
+pub(in crate::cli) struct ConsoleNotices {
     called: String,
     err: File,
     wording: Wording,
     stranded: watch::Sender<Option<String>>,
 }
 
-impl Spoken {
+impl ConsoleNotices {
     /// Speaks as the program was called.
     pub(in crate::cli) fn new(
         called: &str,
@@ -220,7 +220,7 @@ impl Spoken {
     }
 }
 
-impl Above for Spoken {
+impl Parent for ConsoleNotices {
     fn notice(&self, notice: Notice<'_>) {
         let called = &self.called;
         let line = match (notice, self.wording) {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::Asked;
+use super::Invocation;
 use crate::cli::error::CliError;
 use crate::destination::host;
 use crate::lab::{Fault, Lab, LabError, LabOptions};
@@ -64,7 +64,7 @@ pub fn start(nodes: &NodeSet, faults: &[FaultOn]) -> Result<Lab, CliError> {
 ///
 /// # Errors
 /// Options that do not go together, or a lab that cannot be stood up.
-pub fn of(asked: Asked<'_>, nodes: &NodeSet) -> Result<Option<Lab>, CliError> {
+pub fn of(asked: Invocation<'_>, nodes: &NodeSet) -> Result<Option<Lab>, CliError> {
     let targets = &asked.options.targets;
     if !targets.lab {
         return match targets.faults.is_empty() {

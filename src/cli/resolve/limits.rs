@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::Asked;
+use super::Invocation;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::config::Limit;
@@ -17,7 +17,7 @@ const OWN_FILES: usize = 64;
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn limits(asked: Asked<'_>) -> Result<Limits, CliError> {
+pub fn limits(asked: Invocation<'_>) -> Result<Limits, CliError> {
     let (reach, values) = (&asked.options.reach, asked.site.values()?);
     let pick = |option: Option<Duration>, configured: Option<Limit>| {
         option.map(Limit).or(configured).and_then(Limit::get)
@@ -35,7 +35,7 @@ pub fn limits(asked: Asked<'_>) -> Result<Limits, CliError> {
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn fanout(asked: Asked<'_>, console: &mut Console) -> Result<NonZeroUsize, CliError> {
+pub fn fanout(asked: Invocation<'_>, console: &mut Console) -> Result<NonZeroUsize, CliError> {
     let fanout = match asked.options.reach.fanout {
         Some(fanout) => fanout,
         None => asked.site.values()?.fanout.unwrap_or(NonZeroUsize::MIN),

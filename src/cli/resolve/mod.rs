@@ -28,9 +28,9 @@ use crate::trace::{Depth, Listener, Trace};
 use crate::transport::sudo::Sudo;
 use crate::transport::ways::{Reached, Way};
 
-/// What was asked for, and where.
+/// How the program was invoked: its name, its options and the machine it runs on.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct Invocation<'a> {
     /// The name the program was called by, for messages.
     pub called: &'a str,
     /// What was typed.
@@ -45,7 +45,7 @@ pub struct Asked<'a> {
 #[derive(Debug)]
 pub struct Job<'a> {
     /// What was asked for.
-    pub asked: Asked<'a>,
+    pub asked: Invocation<'a>,
     /// Where to write.
     pub console: &'a mut Console,
     /// The nodes, folded.
@@ -73,7 +73,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// Whatever the user got wrong; nothing has been contacted then.
     pub fn resolve(
-        asked: Asked<'a>,
+        asked: Invocation<'a>,
         nodes: NodeSet,
         console: &'a mut Console,
     ) -> Result<Self, CliError> {
@@ -137,9 +137,9 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The way to nodes, for a run that has a plan of its own.
+/// Access to nodes for a run that makes its own plan.
 #[derive(Debug)]
-pub struct Ground {
+pub struct NodeAccess {
     /// How they are reached.
     pub reached: Reached,
     /// The time limits.
@@ -148,12 +148,16 @@ pub struct Ground {
     _lab: Option<Lab>,
 }
 
-impl Ground {
+impl NodeAccess {
     /// The way to these nodes, none of which need to be there.
     ///
     /// # Errors
     /// A configuration that cannot be used, or a lab that cannot be stood up.
-    pub fn resolve(asked: Asked<'_>, nodes: &NodeSet, console: &Console) -> Result<Self, CliError> {
+    pub fn resolve(
+        asked: Invocation<'_>,
+        nodes: &NodeSet,
+        console: &Console,
+    ) -> Result<Self, CliError> {
         let limits = limits::limits(asked)?;
         let lab = if nodes.is_empty() {
             None

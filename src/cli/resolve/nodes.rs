@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Asked;
+use super::Invocation;
 use super::globs::LeftOver;
 use super::groups::resolver;
 use super::lists::ListError;
@@ -58,7 +58,10 @@ pub(in crate::cli) fn nodes(
 ///
 /// # Errors
 /// A node set that cannot be read, an unknown group, no nodes or too many of them.
-pub(in crate::cli) fn of(asked: Asked<'_>, console: &mut Console) -> Result<NodeSet, CliError> {
+pub(in crate::cli) fn of(
+    asked: Invocation<'_>,
+    console: &mut Console,
+) -> Result<NodeSet, CliError> {
     let mut tell = |text| console.complain(format_args!("{}: {text}", asked.called));
     let site = asked.site;
     nodes(

@@ -3,13 +3,13 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::Asked;
+use super::Invocation;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::lab::Lab;
 use crate::plan::NodeName;
 use crate::prompt::Prompter;
-use crate::terminal::ask::Person;
+use crate::terminal::ask::TerminalPrompter;
 use crate::trace::Trace;
 use crate::transport::LoginUser;
 use crate::transport::ssh::Via;
@@ -34,7 +34,7 @@ pub struct Fleet<'a> {
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn way(asked: Asked<'_>) -> Result<&'static Way, CliError> {
+pub fn way(asked: Invocation<'_>) -> Result<&'static Way, CliError> {
     let config = asked.site.config()?;
     let configured = config.values.worker.as_deref().unwrap_or("native");
     let name = asked.options.reach.worker.as_deref().unwrap_or(configured);
@@ -54,7 +54,7 @@ pub fn way(asked: Asked<'_>) -> Result<&'static Way, CliError> {
 /// An option that the way cannot honour, or a configuration that cannot be used.
 pub fn reach(
     way: &Way,
-    asked: Asked<'_>,
+    asked: Invocation<'_>,
     fleet: Fleet<'_>,
     console: &Console,
 ) -> Result<Reached, CliError> {
@@ -92,7 +92,7 @@ pub fn reach(
 }
 
 /// How sockets on the nodes are reached.
-fn via(asked: Asked<'_>) -> Result<Via, CliError> {
+fn via(asked: Invocation<'_>) -> Result<Via, CliError> {
     let configured = asked.site.values()?.haproxy.via.as_deref();
     let text = asked.options.reach.via.as_deref().or(configured);
     text.unwrap_or("auto").parse().map_err(CliError::usage)
@@ -103,7 +103,7 @@ fn via(asked: Asked<'_>) -> Result<Via, CliError> {
 /// # Errors
 /// A user or a way to sockets that cannot be.
 pub fn sudo(
-    asked: Asked<'_>,
+    asked: Invocation<'_>,
     console: &Console,
     trace: &Trace,
 ) -> Result<Option<Arc<Sudo>>, CliError> {
@@ -159,7 +159,7 @@ fn nonce() -> Result<String, CliError> {
 }
 
 /// An option of the command line that means nothing to the way.
-fn refuse(way: &Way, asked: Asked<'_>) -> Result<(), CliError> {
+fn refuse(way: &Way, asked: Invocation<'_>) -> Result<(), CliError> {
     let reach = &asked.options.reach;
     if way.name == "slurm" && reach.user.is_some() {
         let text = "-l does not go with -R slurm, which runs as who asks for it";
@@ -186,12 +186,15 @@ fn refuse(way: &Way, asked: Asked<'_>) -> Result<(), CliError> {
 ///
 /// # Errors
 /// When no descriptor is left.
-pub fn person(called: &str, console: &Console) -> Result<Person, CliError> {
+pub fn person(called: &str, console: &Console) -> Result<TerminalPrompter, CliError> {
     let err = console.err.try_clone();
     let err = err.map_err(|error| CliError::system(error.to_string()))?;
     let called = called.to_owned();
-    Ok(Person::new(console.floor.clone(), move |message| {
-        // Nothing can be done if that fails.
-        let _ = writeln!(&err, "{called}: warning: {message}");
-    }))
+    Ok(TerminalPrompter::new(
+        console.terminal_lock.clone(),
+        move |message| {
+            // Nothing can be done if that fails.
+            let _ = writeln!(&err, "{called}: warning: {message}");
+        },
+    ))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Asked;
+use super::Invocation;
 use crate::cli::color::colored;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
@@ -18,7 +18,7 @@ use crate::trace::Depth;
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn format(asked: Asked<'_>) -> Result<&'static Format, CliError> {
+pub fn format(asked: Invocation<'_>) -> Result<&'static Format, CliError> {
     let show = &asked.options.show;
     if let Some(format) = show.form.0 {
         return Ok(format);
@@ -44,7 +44,7 @@ pub fn format(asked: Asked<'_>) -> Result<&'static Format, CliError> {
 ///
 /// # Errors
 /// Options that do not go together, or a configuration that cannot be used.
-pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
+pub fn look(asked: Invocation<'_>, console: &Console) -> Result<Look, CliError> {
     let show = &asked.options.show;
     let format = format(asked)?;
     for (option, is_given) in [("--diff", show.diff), ("--normalize", show.normalize)] {
@@ -82,14 +82,14 @@ pub fn look(asked: Asked<'_>, console: &Console) -> Result<Look, CliError> {
         escape_out: out,
         escape_err: err,
         progress: err && !show.quiet && is_text,
-        floor: console.floor.clone(),
+        terminal_lock: console.terminal_lock.clone(),
         transfer: None,
     })
 }
 
 /// How much is told of the way to the nodes.
 #[must_use]
-pub fn depth(asked: Asked<'_>) -> Depth {
+pub fn depth(asked: Invocation<'_>) -> Depth {
     match asked.options.show.verbose {
         0 => Depth::Nothing,
         1 => Depth::Brief,
@@ -99,7 +99,7 @@ pub fn depth(asked: Asked<'_>) -> Depth {
 
 /// What a command's exit statuses mean, unless `-S` asks for the largest.
 #[must_use]
-pub fn statuses(asked: Asked<'_>, usual: Statuses) -> Statuses {
+pub fn statuses(asked: Invocation<'_>, usual: Statuses) -> Statuses {
     if asked.options.show.max_status {
         Statuses::Largest
     } else {
@@ -111,7 +111,7 @@ pub fn statuses(asked: Asked<'_>, usual: Statuses) -> Statuses {
 ///
 /// # Errors
 /// A folder that cannot be made, or a node whose name is no file name.
-pub fn files(asked: Asked<'_>, names: &Arc<[NodeName]>) -> Result<Files<'static>, CliError> {
+pub fn files(asked: Invocation<'_>, names: &Arc<[NodeName]>) -> Result<Files<'static>, CliError> {
     let folder = |folder: &Option<std::path::PathBuf>| -> Result<Option<Open<'static>>, CliError> {
         let made = folder.as_ref().map(|folder| outputs::folder(folder, names));
         made.transpose().map_err(|failed| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Asked, nodes};
+use super::{Invocation, nodes};
 use crate::cli::error::CliError;
 use crate::config::{Instance as Configured, Values};
 use crate::haproxy::select::Selector;
@@ -87,7 +87,7 @@ pub fn selectors(words: &[String]) -> Result<Vec<Selector>, CliError> {
 ///
 /// # Errors
 /// A socket, node set or pattern that cannot be read.
-pub fn sockets(asked: Asked<'_>) -> Result<Sockets, CliError> {
+pub fn sockets(asked: Invocation<'_>) -> Result<Sockets, CliError> {
     let groups = nodes::groups(&asked.site.environment);
     of(&asked.options.reach.socket, asked.site.values()?, &groups)
 }

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::haproxy::notes::{self, Words};
 use crate::cli::ledger::{About, Log};
-use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
 use crate::config::parse_limit;
 use crate::exec::change::{Order, Resources, What, change};
@@ -199,7 +199,7 @@ impl Task for Change {
         &self.select
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         sockets::sockets(asked).map(drop)
     }
 
@@ -240,10 +240,10 @@ impl Task for Change {
         };
         let err = job.console.err.try_clone();
         let err = err.map_err(|error| CliError::system(error.to_string()))?;
-        let (done, signal) = job.show(async |course, requests, reporter| {
+        let (done, signal) = job.show(async |planned, requests, reporter| {
             let resources = Resources {
-                plan: course.plan,
-                transport: &*course.reached.transport,
+                plan: planned.plan,
+                transport: &*planned.reached.transport,
                 stops: requests.stops,
                 ledger: &mut log,
                 reporter,

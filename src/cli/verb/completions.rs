@@ -8,7 +8,7 @@ use clap_complete::aot::{self, generate};
 use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Arguments of `completions`.
@@ -61,7 +61,11 @@ impl VerbArgs for CompletionsArgs {
 
 impl Here for CompletionsArgs {
     /// Prints the completions.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         // A failure is told when the console is closed.
         let _ = console
             .out

@@ -7,7 +7,7 @@ use clap::Args;
 use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Arguments of `config`.
@@ -26,7 +26,11 @@ impl VerbArgs for ConfigArgs {
 
 impl Here for ConfigArgs {
     /// Prints each value that is set, as TOML, and the built-in ones.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         for (line, origin) in asked.site.config()?.listing() {
             let written = if self.origin {
                 writeln!(console.out, "{line}  # {origin}")

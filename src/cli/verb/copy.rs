@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
-use crate::cli::resolve::{Asked, Job, reach};
+use crate::cli::resolve::{Invocation, Job, reach};
 use crate::cli::task::{Effect, Need, Request, Task};
 use crate::report::Transfer;
 use crate::transport::Command;
@@ -92,7 +92,7 @@ impl Task for Copy {
         Need::Input
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         self.load = Some(if reach::way(asked)?.can.here {
             Load::Here(here(&self.sources, &self.dest, self.keep))
         } else {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::front;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 macro_rules! drop_ins {
@@ -25,7 +25,11 @@ struct DropIn {
 }
 
 impl Here for DropIn {
-    fn perform(self: Box<Self>, _asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        _asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         match front::by_name(self.name) {
             Some(front_end) => Ok((front_end.run)(self.name, &self.words, console)),
             None => Err(CliError::usage(format!("there is no `{}`", self.name))),

@@ -8,7 +8,7 @@ use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::journal::Journal;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Arguments of `journal`: none.
@@ -23,7 +23,11 @@ impl VerbArgs for JournalArgs {
 
 impl Here for JournalArgs {
     /// Prints one line per run, the last one last.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         let runs = match Journal::new(&asked.site.environment) {
             Some(journal) => journal.runs()?,
             None => Vec::new(),

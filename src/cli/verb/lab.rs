@@ -11,7 +11,7 @@ use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::resolve::lab::start;
-use crate::cli::resolve::{Asked, nodes, show};
+use crate::cli::resolve::{Invocation, nodes, show};
 use crate::cli::runtime::Runtime;
 use crate::cli::task::{Here, Request};
 use crate::plan::NodeName;
@@ -56,10 +56,14 @@ impl VerbArgs for LabArgs {
 
 impl Here for LabArgs {
     /// Stands the lab up, says how to reach it, and keeps it until a signal comes.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         let mut options = asked.options.clone();
         options.targets.lab = true;
-        let asked = Asked {
+        let asked = Invocation {
             options: &options,
             ..asked
         };

@@ -11,7 +11,7 @@ use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::front::FRONT_ENDS;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Arguments of `links`.
@@ -76,7 +76,11 @@ impl VerbArgs for LinksArgs {
 
 impl Here for LinksArgs {
     /// Does the action, says what is there afterwards, and what was left alone.
-    fn perform(self: Box<Self>, _asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        _asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         let failed = |what: &Path, error: &io::Error| {
             CliError::system(format!("{}: {error}", what.display()))
         };

@@ -8,7 +8,7 @@ use super::VerbArgs;
 use crate::answer::{Answer, Said};
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
-use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
 use crate::haproxy::command::Command;
 use crate::haproxy::raw::RawCommand;
@@ -107,7 +107,7 @@ impl Task for Ask {
         }
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         sockets::sockets(asked)?;
         let care = &asked.options.care;
         match &self.changes {

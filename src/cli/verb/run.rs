@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::input::read;
 use crate::cli::order::{CommandLine, Order};
 use crate::cli::quote::quote;
-use crate::cli::resolve::{Asked, Job};
+use crate::cli::resolve::{Invocation, Job};
 use crate::cli::rollout::Rollout;
 use crate::cli::task::{Effect, Need, Request, Task};
 use crate::event::NodeId;
@@ -77,7 +77,7 @@ impl Task for Run {
         }
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         // The options may stand in front of the verb, too.
         let args = std::mem::take(&mut self.args);
         self.args = RunArgs {

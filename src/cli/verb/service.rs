@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::front::milkcheck;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Services and an action, and options of `milkcheck`.
@@ -18,8 +18,12 @@ struct Service {
 }
 
 impl Here for Service {
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
-        let asked = Asked {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
+        let asked = Invocation {
             called: "service",
             ..asked
         };

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::VerbArgs;
 use crate::cli::error::CliError;
-use crate::cli::resolve::{Asked, Job};
+use crate::cli::resolve::{Invocation, Job};
 use crate::cli::task::{Need, Request, Task};
 use session::Session;
 
@@ -52,7 +52,7 @@ impl Task for Shell {
         Need::Command
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         let targets = &asked.options.targets;
         let from_stdin = targets.nodes.iter().any(|text| text == "-")
             || targets.hostfile.iter().any(|file| file.as_os_str() == "-");

@@ -9,7 +9,7 @@ use super::VerbArgs;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::quote::quote;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::cli::task::{Here, Request};
 
 /// Arguments of `shell-init`.
@@ -109,7 +109,11 @@ impl VerbArgs for ShellInitArgs {
 
 impl Here for ShellInitArgs {
     /// Prints the function.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         let called = std::env::args_os().next().unwrap_or_default();
         let script = self
             .shell

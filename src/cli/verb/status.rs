@@ -8,7 +8,7 @@ use clap::Args;
 use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
-use crate::cli::resolve::{Asked, Job, sockets};
+use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Request, Task};
 use crate::haproxy::select::Selector;
 use crate::work::haproxy::status::Status;
@@ -59,7 +59,7 @@ impl Task for Show {
         &self.args.select
     }
 
-    fn check(&mut self, asked: Asked<'_>) -> Result<(), CliError> {
+    fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         sockets::sockets(asked).map(drop)
     }
 

@@ -2,7 +2,7 @@
 
 use super::reader::{Named, Owner, Reader};
 use crate::service::definition::{Definition, DefinitionBody, Settings};
-use crate::service::variables::{Form, Written};
+use crate::service::variables::{ValueForm, Written};
 use crate::service::{ServiceError, Word};
 use crate::yaml::{Node, Position, Yaml, documents};
 
@@ -194,7 +194,7 @@ impl Reader<'_> {
                     names.push(self.template(text, item.at, (owner, key))?);
                 }
                 Written {
-                    form: Form::List(names),
+                    form: ValueForm::List(names),
                     origin: self.origin(yaml.at),
                 }
             }

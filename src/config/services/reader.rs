@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::service::definition::{Definition, Definitions, Variable};
-use crate::service::variables::{Form, Template, Written};
+use crate::service::variables::{Template, ValueForm, Written};
 use crate::service::{Origin, ServiceError};
 use crate::yaml::{Position, Yaml, YamlError};
 
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Written, ServiceError> {
         match Template::parse(text) {
             Ok(template) => Ok(Written {
-                form: Form::Template(template),
+                form: ValueForm::Template(template),
                 origin: self.origin(at),
             }),
             Err(error) => Err(self

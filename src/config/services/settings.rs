@@ -3,7 +3,7 @@
 use super::reader::{Owner, Pair, Reader};
 use crate::service::ServiceError;
 use crate::service::definition::{Settings, Variable};
-use crate::service::variables::{Form, Written};
+use crate::service::variables::{ValueForm, Written};
 use crate::yaml::{Node, Scalar, Yaml};
 
 impl Reader<'_> {
@@ -127,8 +127,8 @@ impl Reader<'_> {
     ) -> Result<Written, ServiceError> {
         let form = match (&yaml.node, yaml.scalar()) {
             (_, Some(Scalar::Text(text))) => return self.template(text, yaml.at, (owner, key)),
-            (_, Some(value)) => Form::Plain(value.into()),
-            (Node::List(items), None) => Form::List(
+            (_, Some(value)) => ValueForm::Plain(value.into()),
+            (Node::List(items), None) => ValueForm::List(
                 items
                     .iter()
                     .map(|item| self.written(item, (owner, key)))

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::tell::Teller;
 use super::{Note, Steps, set};
 use crate::event::{Ending, Event, NodeId, Stop, Summary};
-use crate::exec::{Means, dispatch};
+use crate::exec::{Executor, dispatch};
 use crate::plan::NodeName;
 use crate::report::Reporter;
 use crate::work::Work;
@@ -72,9 +72,9 @@ impl Steps<'_> {
             let connect = plan.limits.connect.unwrap_or(HURRY);
             plan.limits.connect = Some(connect.min(HURRY));
         }
-        let means = Means {
+        let executor = Executor {
             pool: (plan.nodes.len() <= KEPT).then_some(&self.pool),
-            ..Means::new(self.transport, work)
+            ..Executor::new(self.transport, work)
         };
         let mut collect = Collect {
             tell: &mut self.tell,
@@ -87,7 +87,7 @@ impl Steps<'_> {
             note: &mut *self.note,
         };
         let (sender, mut softened) = mpsc::channel(8);
-        let run = dispatch(&plan, means, &mut softened, &mut collect);
+        let run = dispatch(&plan, executor, &mut softened, &mut collect);
         tokio::pin!(run);
         let mut asked = Stop::No;
         let summary = loop {

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::commands::{Commands, command};
-use super::settings::{NativeAct, ServiceMeans};
+use super::settings::{NativeAct, ServiceSettings};
 use crate::event::{ErrorCode, NodeId, Outcome, Stop, Summary};
-use crate::exec::gate::{Gate, Gated, Permit};
-use crate::exec::{Means, dispatch};
+use crate::exec::limiter::{Limited, Limiter, Permit};
+use crate::exec::{Executor, dispatch};
 use crate::plan::{Limits, NodeName, Plan, Tolerance};
 use crate::report::ActionLog;
 use crate::service::{Action, ActionId, Graph, Place, Ran, Target, Task};
@@ -41,8 +41,8 @@ pub(super) struct Done {
 /// One action, all its tries.
 pub(super) struct Performance<'a> {
     pub(super) graph: &'a Graph,
-    pub(super) means: &'a ServiceMeans<'a>,
-    pub(super) gate: Gate,
+    pub(super) settings: &'a ServiceSettings<'a>,
+    pub(super) limiter: Limiter,
     pub(super) notes: mpsc::UnboundedSender<Note>,
     pub(super) id: ActionId,
     pub(super) target: Target,
@@ -68,12 +68,12 @@ impl<'a> Performance<'a> {
                     () = tokio::time::sleep(action.delay.duration) => {}
                 }
             }
-            let fanout = action.fanout.unwrap_or(self.means.fanout.get());
-            let limit = self.gate.limit(fanout);
+            let fanout = action.fanout.unwrap_or(self.settings.fanout.get());
+            let limit = self.limiter.limit(fanout);
             let first = tokio::select! {
                 biased;
                 Some(_) = stops.recv() => return self.given_up(begun),
-                first = self.gate.enter() => first,
+                first = self.limiter.enter() => first,
             };
             self.note(Note::Started(self.id));
             let plan = Plan {
@@ -82,12 +82,12 @@ impl<'a> Performance<'a> {
                 fanout: NonZeroUsize::new(fanout).unwrap_or(NonZeroUsize::MIN),
                 limits: Limits {
                     command: action.timeout,
-                    ..self.means.limits
+                    ..self.settings.limits
                 },
                 tolerance: Tolerance::default(),
             };
             let mut log = self.log(&plan);
-            let ran = if self.means.dry_run {
+            let ran = if self.settings.dry_run {
                 for node in &plan.selected {
                     log.end_quietly(*node);
                 }
@@ -119,13 +119,13 @@ impl<'a> Performance<'a> {
         log: &mut ActionLog,
     ) -> Summary {
         let inner = match self.action().place {
-            Place::Remote => self.means.remote,
-            Place::Here | Place::HereForEach => self.means.here,
+            Place::Remote => self.settings.remote,
+            Place::Here | Place::HereForEach => self.settings.here,
         };
         let Some(work) = self.work(plan) else {
             // It keeps sessions between its steps, so it counts as one process and has a fanout of its own.
             let plan = Plan {
-                fanout: self.means.fanout,
+                fanout: self.settings.fanout,
                 ..plan.clone()
             };
             let act = NativeAct {
@@ -134,17 +134,17 @@ impl<'a> Performance<'a> {
                 stops,
                 log,
             };
-            let summary = self.means.native.perform(self.id, act).await;
+            let summary = self.settings.native.perform(self.id, act).await;
             drop(permit);
             return summary;
         };
-        let transport = Gated {
+        let transport = Limited {
             inner,
-            gate: self.gate.clone(),
+            limiter: self.limiter.clone(),
             first: Mutex::new(Some(permit)),
         };
-        let means = Means::new(&transport, &*work);
-        dispatch(plan, means, stops, log).await
+        let settings = Executor::new(&transport, &*work);
+        dispatch(plan, settings, stops, log).await
     }
 
     pub(super) fn note(&self, note: Note) {
@@ -158,7 +158,7 @@ impl<'a> Performance<'a> {
             action: self.id,
             took: begun.elapsed(),
             last: Try {
-                log: ActionLog::new(&[], self.means.scratch, Arc::new(|_| {})),
+                log: ActionLog::new(&[], self.settings.scratch, Arc::new(|_| {})),
                 ran: Ran::default(),
             },
         }
@@ -181,7 +181,7 @@ impl<'a> Performance<'a> {
         let done = Arc::new(move |node| {
             let _ = notes.send(Note::NodeEnded(id, node));
         });
-        ActionLog::new(&plan.selected, self.means.scratch, done)
+        ActionLog::new(&plan.selected, self.settings.scratch, done)
     }
 
     /// What is done on each node; nothing of the kind for a native action.

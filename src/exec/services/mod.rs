@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 
 use crate::event::Stop;
 use crate::exec::Requests;
-use crate::exec::gate::Gate;
+use crate::exec::limiter::Limiter;
 use crate::report::ServiceReporter;
 use crate::service::{Graph, Walk};
 use running::Run;
 
-pub use settings::{Native, NativeAct, ServiceMeans};
+pub use settings::{Native, NativeAct, ServiceSettings};
 
 /// How a service run came to its end.
 #[derive(Debug)]
@@ -36,16 +36,16 @@ pub enum ServicesEnd {
 pub async fn run_services(
     graph: &Graph,
     walk: &mut Walk<'_>,
-    means: &ServiceMeans<'_>,
+    settings: &ServiceSettings<'_>,
     requests: Requests<'_>,
     reporter: &mut dyn ServiceReporter,
 ) -> ServicesEnd {
     let (notes, mut notes_seen) = mpsc::unbounded_channel();
     let mut run = Run {
         graph,
-        means,
+        settings,
         reporter,
-        gate: Gate::new(means.fanout.get()),
+        limiter: Limiter::new(settings.fanout.get()),
         notes,
         running: HashMap::new(),
         actions: FuturesUnordered::new(),

@@ -9,9 +9,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::action::{Done, Note, Performance};
-use super::settings::ServiceMeans;
+use super::settings::ServiceSettings;
 use crate::event::{NodeId, Stop};
-use crate::exec::gate::Gate;
+use crate::exec::limiter::Limiter;
 use crate::report::{ActionEnd, ServiceReporter, Stopped};
 use crate::service::{ActionId, Graph, Place, ServiceId, Step, Target, Walk};
 
@@ -24,9 +24,9 @@ pub(super) struct Running {
 
 pub(super) struct Run<'a> {
     pub(super) graph: &'a Graph,
-    pub(super) means: &'a ServiceMeans<'a>,
+    pub(super) settings: &'a ServiceSettings<'a>,
     pub(super) reporter: &'a mut dyn ServiceReporter,
-    pub(super) gate: Gate,
+    pub(super) limiter: Limiter,
     pub(super) notes: mpsc::UnboundedSender<Note>,
     pub(super) running: HashMap<ActionId, Running>,
     pub(super) actions: FuturesUnordered<LocalBoxFuture<'a, Done>>,
@@ -58,8 +58,8 @@ impl Run<'_> {
         let (stop, stops) = mpsc::channel(4);
         let performance = Performance {
             graph: self.graph,
-            means: self.means,
-            gate: self.gate.clone(),
+            settings: self.settings,
+            limiter: self.limiter.clone(),
             notes: self.notes.clone(),
             id,
             target: target.clone(),

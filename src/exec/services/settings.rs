@@ -1,4 +1,4 @@
-//! What services are run with.
+//! The settings of a service run, and native actions.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::report::ActionLog;
 use crate::service::ActionId;
 use crate::transport::Transport;
 
-/// With what services are run.
-pub struct ServiceMeans<'a> {
+/// The settings of a service run.
+pub struct ServiceSettings<'a> {
     /// How local processes are run.
     pub here: &'a dyn Transport,
     /// How nodes are reached.
@@ -30,9 +30,9 @@ pub struct ServiceMeans<'a> {
     pub scratch: &'a Path,
 }
 
-impl std::fmt::Debug for ServiceMeans<'_> {
+impl std::fmt::Debug for ServiceSettings<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServiceMeans")
+        f.debug_struct("ServiceSettings")
             .field("remote", &self.remote)
             .finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use crate::plan::NodeName;
 
 /// How output is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Layout {
     /// Each line as it comes.
     Live,
     /// Equal outputs under one header, at the end.
@@ -44,7 +44,7 @@ pub struct Look<'a> {
     /// The name in front of our messages.
     pub program: String,
     /// How output is shown.
-    pub form: Form,
+    pub form: Layout,
     /// Whether standard error is part of what is gathered.
     pub merge_err: bool,
     /// Whether lines and blocks are labelled.

@@ -24,7 +24,7 @@ use crate::lines::{Line, LineEnd, Streams};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 use columns::Columns;
-pub use look::{Fold, Form, Gateways, Look, Reasons};
+pub use look::{Fold, Gateways, Layout, Look, Reasons};
 use progress::Progress;
 use streams::{Cleaner, without_return};
 
@@ -132,8 +132,8 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
 
     /// Whether a stream is shown as it comes, and whether it is gathered.
     fn ways(&self, stream: Stream) -> (bool, bool) {
-        let gathered = self.look.form != Form::Live;
-        let echo = self.look.echo && self.look.form != Form::Columns;
+        let gathered = self.look.form != Layout::Live;
+        let echo = self.look.echo && self.look.form != Layout::Columns;
         match stream {
             Stream::Out => (!gathered || echo, gathered),
             Stream::Err => {
@@ -146,7 +146,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
     /// Takes what a node wrote; `None` is the end of its output.
     fn take(&mut self, node: NodeId, stream: Stream, data: Option<&[u8]>) -> io::Result<()> {
         let (shown, gathered) = self.ways(stream);
-        let whole = gathered && !shown && !self.look.merge_err && self.look.form != Form::Columns;
+        let whole = gathered && !shown && !self.look.merge_err && self.look.form != Layout::Columns;
         if whole {
             return self.cleaner.take(node, data, &mut self.said);
         }
@@ -177,7 +177,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                     }
                 }
             }
-            if gathered && look.form == Form::Columns {
+            if gathered && look.form == Layout::Columns {
                 columns.push(node, line.text);
             } else if gathered {
                 said.push(node.0, line.text)?;
@@ -187,7 +187,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             }
             Ok::<(), io::Error>(())
         })?;
-        if look.form == Form::Columns {
+        if look.form == Layout::Columns {
             self.show_columns()?;
         }
         // Whoever reads us sees a line when it was said.
@@ -255,7 +255,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             progress.done += 1;
         }
         self.columns.finish(node);
-        if self.look.form == Form::Columns {
+        if self.look.form == Layout::Columns {
             self.show_columns()?;
             self.out.out.flush()?;
         }
@@ -269,7 +269,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             Some((_, nodes)) => nodes.push(node),
             None => self.codes.push((code, vec![node])),
         }
-        if self.look.form == Form::Live && code != 0 && self.look.messages {
+        if self.look.form == Layout::Live && code != 0 && self.look.messages {
             self.clear()?;
             let line = exited(&self.look.program, &self.names[node.index()], code);
             self.tell(&line)?;
@@ -281,13 +281,13 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
     fn show_gathered(&mut self) -> io::Result<()> {
         let said = std::mem::take(&mut self.said);
         match self.look.form {
-            Form::Live => {}
-            Form::Columns => {
+            Layout::Live => {}
+            Layout::Columns => {
                 while let Some(row) = self.columns.any_row() {
                     self.show_row(row)?;
                 }
             }
-            Form::Lines => {
+            Layout::Lines => {
                 for (_, nodes, _) in self.blocks(&said, Order::Status) {
                     for node in nodes {
                         let label = match self.look.labels {
@@ -298,7 +298,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                     }
                 }
             }
-            Form::Blocks => {
+            Layout::Blocks => {
                 for (_, nodes, output) in self.blocks(&said, Order::Size) {
                     if output.is_empty() {
                         continue;
@@ -310,7 +310,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                     self.out.output(None, output)?;
                 }
             }
-            Form::Diff => self.show_diff(&said)?,
+            Layout::Diff => self.show_diff(&said)?,
         }
         self.out.out.flush()
     }
@@ -355,7 +355,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
 
     /// Exit codes and time limits.
     fn show_messages(&mut self) -> io::Result<()> {
-        if self.look.messages && self.look.form != Form::Live {
+        if self.look.messages && self.look.form != Layout::Live {
             for (code, nodes) in std::mem::take(&mut self.codes) {
                 if code != 0 {
                     let line = exited(&self.look.program, &self.told(&nodes), code);
@@ -363,7 +363,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
                 }
             }
         }
-        if !self.timeouts.is_empty() && (self.look.messages || self.look.form == Form::Live) {
+        if !self.timeouts.is_empty() && (self.look.messages || self.look.form == Layout::Live) {
             let timeouts = std::mem::take(&mut self.timeouts);
             let nodes = self.set(timeouts).fold(&self.look.style);
             let line = format!("{}: {nodes}: command timeout", self.look.program);
@@ -393,7 +393,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
     /// not tell.
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
-        let tells = self.look.form == Form::Blocks && self.look.interactive && self.stopped;
+        let tells = self.look.form == Layout::Blocks && self.look.interactive && self.stopped;
         let pending = (0u32..).map(NodeId).zip(&self.finished);
         let pending = pending
             .filter(|(_, finished)| !**finished)
@@ -453,7 +453,7 @@ impl<W: Write, E: Write> Reporter for Clush<'_, W, E> {
             return Ok(());
         }
         self.stopped = true;
-        if self.look.interactive && self.look.form != Form::Live {
+        if self.look.interactive && self.look.form != Layout::Live {
             return self.show_interrupted();
         }
         self.clear()
@@ -510,7 +510,7 @@ impl<W: Write, E: Write> Reporter for Clush<'_, W, E> {
             return self.out.out.flush();
         }
         if let Some(progress) = &mut self.progress {
-            progress.finish(&mut self.err.out, self.look.form != Form::Live)?;
+            progress.finish(&mut self.err.out, self.look.form != Layout::Live)?;
         }
         self.show_gathered()?;
         self.show_messages()

@@ -14,7 +14,7 @@ use crate::service::expand::{Expander, ScopeId, Setting};
 use crate::service::graph::{Body, Service};
 use crate::service::id::{ActionId, ServiceId};
 use crate::service::status::Thresholds;
-use crate::service::variables::{Form, Value, Written};
+use crate::service::variables::{Value, ValueForm, Written};
 
 /// Settings that a level hands down when the one below says nothing, or zero.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +136,7 @@ impl Resolver<'_> {
         match &definition.task {
             TaskDefinition::Command(written) => {
                 if place == Place::HereForEach
-                    && let Form::Template(template) = &written.form
+                    && let ValueForm::Template(template) = &written.form
                 {
                     for text in template.texts() {
                         check_placeholders(text, definition, written)?;

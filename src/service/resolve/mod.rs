@@ -13,10 +13,10 @@ use links::resolve_links;
 
 use crate::service::definition::{Definitions, Settings, Variable};
 use crate::service::error::{Origin, ServiceError};
-use crate::service::expand::{Expander, Level, NodeFilter, Outside};
+use crate::service::expand::{Expander, Level, Lookups, NodeFilter};
 use crate::service::graph::{Body, Graph, Service};
 use crate::service::id::ServiceId;
-use crate::service::variables::{Form, Template, Written};
+use crate::service::variables::{Template, ValueForm, Written};
 
 pub use purpose::Purpose;
 
@@ -29,11 +29,11 @@ pub fn resolve(
     purpose: Purpose,
     defines: &[(String, Template)],
     filter: &NodeFilter,
-    outside: &mut dyn Outside,
+    lookups: &mut dyn Lookups,
 ) -> Result<Graph, ServiceError> {
     let globals = with_defines(&definitions.variables, defines);
     let root_settings = Settings::default();
-    let mut expander = Expander::new(outside, filter);
+    let mut expander = Expander::new(lookups, filter);
     let root = expander.scope(None, Level::Root, &globals, &root_settings)?;
     let mut entries = Vec::new();
     flatten(
@@ -93,7 +93,7 @@ fn with_defines(variables: &[Variable], defines: &[(String, Template)]) -> Vec<V
     let mut all = variables.to_vec();
     for (name, template) in defines {
         let value = Written {
-            form: Form::Template(template.clone()),
+            form: ValueForm::Template(template.clone()),
             origin: Origin {
                 file: "the command line".into(),
                 line: 1,

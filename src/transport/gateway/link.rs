@@ -219,7 +219,7 @@ impl Link {
             Reply::Failed { gateway, message } => {
                 let message = gateways.labelled(&message, &self.gateway);
                 let gateway = notices.failed(&gateway)?;
-                gateways.above.notice(Notice::Failed {
+                gateways.parent.notice(Notice::Failed {
                     gateway: &gateway,
                     message: &message,
                 });

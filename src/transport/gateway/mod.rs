@@ -74,8 +74,8 @@ pub enum Notice<'a> {
     },
 }
 
-/// Whom a launcher answers to: the user, or the gateway above.
-pub trait Above: Send + Sync + Debug {
+/// Whom a gateway reports to: the user, or the gateway that started it.
+pub trait Parent: Send + Sync + Debug {
     /// Is told of gateways.
     fn notice(&self, notice: Notice<'_>);
 
@@ -104,7 +104,7 @@ pub struct Gateways {
     /// What becomes of a node that was begun on a gateway that is lost, in place of `E_LOST`.
     pub lost: Option<Outcome>,
     /// Whom we answer to.
-    pub above: Arc<dyn Above>,
+    pub parent: Arc<dyn Parent>,
     /// Which gateways are open.
     pub open: OpenGateways,
 }
@@ -122,7 +122,7 @@ impl Gateways {
     /// A text that a gateway said, for whom we answer to.
     fn labelled(&self, text: &str, gateway: &str) -> String {
         let text = printable(text.as_bytes(), 400);
-        match self.above.is_user() {
+        match self.parent.is_user() {
             true => format!("{text} (through gateway {gateway})"),
             false => text,
         }
@@ -178,8 +178,8 @@ impl<'a> Dealing<'a> {
                 continue;
             };
             self.failed.insert(gateway.clone());
-            let above = &self.gateways.above;
-            above.notice(Notice::Failed {
+            let parent = &self.gateways.parent;
+            parent.notice(Notice::Failed {
                 gateway: &gateway,
                 message: &message,
             });
@@ -187,7 +187,7 @@ impl<'a> Dealing<'a> {
             if not_begun.is_empty() || *self.io.stop.borrow() > Stop::No {
                 continue;
             }
-            above.notice(Notice::Rerouting {
+            parent.notice(Notice::Rerouting {
                 gateway: &gateway,
                 nodes: &fold(&self.launch.plan.nodes, &not_begun),
             });
@@ -210,7 +210,7 @@ impl<'a> Dealing<'a> {
         }
         if let Some(first) = stranded.first() {
             let node = self.launch.plan.name(*first);
-            self.gateways.above.notice(Notice::NoRoute { node });
+            self.gateways.parent.notice(Notice::NoRoute { node });
             // Who does not go on without them is to know before the outcomes come.
             tokio::task::yield_now().await;
         }

@@ -74,7 +74,7 @@ impl Routed {
     ) -> Result<Box<dyn Session>, Failure> {
         loop {
             let Some(gateway) = self.pick(ways) else {
-                self.gateways.above.notice(Notice::NoRoute { node });
+                self.gateways.parent.notice(Notice::NoRoute { node });
                 // Who does not go on without it is to know before the outcome comes.
                 tokio::task::yield_now().await;
                 return Err(Failure::new(ErrorCode::Connect, NO_ROUTE));
@@ -120,7 +120,7 @@ impl Routed {
             }
         }
         let message = printable(why.as_bytes(), 400);
-        self.gateways.above.notice(Notice::Failed {
+        self.gateways.parent.notice(Notice::Failed {
             gateway,
             message: &message,
         });

@@ -231,7 +231,7 @@ impl<'a> Share<'a> {
             Tell::Failed { gateway, message } => {
                 let message = self.gateways.labelled(&message, &self.gateway);
                 let gateway = self.notices.failed(&gateway)?;
-                self.gateways.above.notice(Notice::Failed {
+                self.gateways.parent.notice(Notice::Failed {
                     gateway: &gateway,
                     message: &message,
                 });
@@ -239,7 +239,7 @@ impl<'a> Share<'a> {
             Tell::Rerouting { gateway, nodes } => {
                 self.known(&nodes)?;
                 let gateway = self.notices.rerouting(&gateway)?;
-                self.gateways.above.notice(Notice::Rerouting {
+                self.gateways.parent.notice(Notice::Rerouting {
                     gateway: &gateway,
                     nodes: &nodes,
                 });
@@ -265,10 +265,10 @@ impl<'a> Share<'a> {
                 _ => return Err(format!("it would begin {name} twice")),
             }
         }
-        let above = &self.gateways.above;
+        let parent = &self.gateways.parent;
         self.turns.push(Box::pin(async move {
             let names: Vec<NodeName> = turn.iter().map(|(name, _)| name.clone()).collect();
-            let granted = above.may_begin(&names).await;
+            let granted = parent.may_begin(&names).await;
             (turn, granted)
         }));
         Ok(())

@@ -86,13 +86,13 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Which host keys a server is asked for, most wanted first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HostKeyWish {
+pub(super) struct HostKeyPreference {
     keys: Vec<Algorithm>,
     /// Certificates of these, which then come before plain keys.
     certificates: Vec<Algorithm>,
 }
 
-impl HostKeyWish {
+impl HostKeyPreference {
     /// What the configuration allows, ordered by what is known of the host.
     pub(super) fn new(wanted: &AlgorithmList, known: &HostKeys) -> Result<Self, Failure> {
         static DEFAULT: LazyLock<Vec<Algorithm>> = LazyLock::new(|| {
@@ -126,14 +126,14 @@ impl HostKeyWish {
 
 /// russh's configurations, shared by the nodes that need the same.
 #[derive(Debug, Default)]
-pub(super) struct Configs(Mutex<Vec<(Wish, Arc<Config>)>>);
+pub(super) struct Configs(Mutex<Vec<(ConfigKey, Arc<Config>)>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wish {
+struct ConfigKey {
     kex: AlgorithmList,
     ciphers: AlgorithmList,
     macs: AlgorithmList,
-    host_key: HostKeyWish,
+    host_key: HostKeyPreference,
     alive: (Option<Duration>, u32),
 }
 
@@ -142,9 +142,9 @@ impl Configs {
     pub(super) fn get(
         &self,
         settings: &HostSettings,
-        host_key: HostKeyWish,
+        host_key: HostKeyPreference,
     ) -> Result<Arc<Config>, Failure> {
-        let wish = Wish {
+        let wanted = ConfigKey {
             kex: settings.kex_algorithms.clone(),
             ciphers: settings.ciphers.clone(),
             macs: settings.macs.clone(),
@@ -155,22 +155,22 @@ impl Configs {
             ),
         };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = known.iter().find(|(known, _)| *known == wish) {
+        if let Some((_, config)) = known.iter().find(|(known, _)| *known == wanted) {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(config(&wish)?);
+        let config = Arc::new(config(&wanted)?);
         // A fleet needs a handful; a configuration that differs for each node is not worth keeping.
         if known.len() < 64 {
-            known.push((wish, Arc::clone(&config)));
+            known.push((wanted, Arc::clone(&config)));
         }
         Ok(config)
     }
 }
 
-fn config(wish: &Wish) -> Result<Config, Failure> {
-    let mut kex: Vec<kex::Name> = list("KexAlgorithms", &wish.kex, &KEX, &MORE_KEX)?;
+fn config(wanted: &ConfigKey) -> Result<Config, Failure> {
+    let mut kex: Vec<kex::Name> = list("KexAlgorithms", &wanted.kex, &KEX, &MORE_KEX)?;
     kex.extend(KEX_EXTENSIONS);
-    let (interval, count) = wish.alive;
+    let (interval, count) = wanted.alive;
     Ok(Config {
         // Small, so that a node that prints without end costs little; see `channel_buffer_size`.
         window_size: 256 * 1024,
@@ -182,10 +182,10 @@ fn config(wish: &Wish) -> Result<Config, Failure> {
         inactivity_timeout: None,
         preferred: Preferred {
             kex: Cow::Owned(kex),
-            key: Cow::Owned(wish.host_key.keys.clone()),
-            host_key_certificates: Cow::Owned(wish.host_key.certificates.clone()),
-            cipher: Cow::Owned(list("Ciphers", &wish.ciphers, &CIPHERS, &MORE_CIPHERS)?),
-            mac: Cow::Owned(list("MACs", &wish.macs, &MACS, &MORE_MACS)?),
+            key: Cow::Owned(wanted.host_key.keys.clone()),
+            host_key_certificates: Cow::Owned(wanted.host_key.certificates.clone()),
+            cipher: Cow::Owned(list("Ciphers", &wanted.ciphers, &CIPHERS, &MORE_CIPHERS)?),
+            mac: Cow::Owned(list("MACs", &wanted.macs, &MACS, &MORE_MACS)?),
             compression: Preferred::DEFAULT.compression,
         },
         ..Config::default()
@@ -251,7 +251,7 @@ mod tests {
     use super::super::user_config::{HostKeyPolicy, HostKeySettings};
     use super::*;
 
-    fn host_key(wanted: &str, known_hosts: &str) -> HostKeyWish {
+    fn host_key(wanted: &str, known_hosts: &str) -> HostKeyPreference {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, known_hosts).unwrap();
         let settings = HostKeySettings {
@@ -268,11 +268,11 @@ mod tests {
             "" => AlgorithmList::default(),
             text => AlgorithmList::parse(text),
         };
-        HostKeyWish::new(&wanted, &KnownHosts::new().host(&settings, "h", 22)).unwrap()
+        HostKeyPreference::new(&wanted, &KnownHosts::new().host(&settings, "h", 22)).unwrap()
     }
 
-    fn wish() -> Wish {
-        Wish {
+    fn wanted() -> ConfigKey {
+        ConfigKey {
             kex: AlgorithmList::default(),
             ciphers: AlgorithmList::default(),
             macs: AlgorithmList::default(),
@@ -284,12 +284,12 @@ mod tests {
     #[test]
     fn russh_knows_every_name() {
         let everything = || AlgorithmList::parse("+*");
-        let config = config(&Wish {
+        let config = config(&ConfigKey {
             kex: everything(),
             ciphers: everything(),
             macs: everything(),
             host_key: host_key("+*", ""),
-            ..wish()
+            ..wanted()
         })
         .unwrap();
         let offered = config.preferred;
@@ -304,9 +304,9 @@ mod tests {
 
     #[test]
     fn strict_key_exchange_stays_whatever_is_configured() {
-        let config = config(&Wish {
+        let config = config(&ConfigKey {
             kex: AlgorithmList::parse("curve25519-sha256"),
-            ..wish()
+            ..wanted()
         })
         .unwrap();
         let kex: Vec<&str> = config.preferred.kex.iter().map(AsRef::as_ref).collect();
@@ -319,7 +319,7 @@ mod tests {
     fn the_known_host_key_comes_first_unless_the_user_ordered_them() {
         const KEY: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBJFuhsBqzI8zGJs0BGpvWZnVTc5ZF6sVjmQ9g+ZCLS5gV1KJzVwFRdpfTLJSlxdOB3ES5JSKJFGDiTRUoRXcAZY=";
         let known = format!("h {KEY}\n");
-        let first = |wish: HostKeyWish| wish.keys[0].to_string();
+        let first = |wanted: HostKeyPreference| wanted.keys[0].to_string();
         assert_eq!(first(host_key("", "")), "ssh-ed25519");
         assert_eq!(first(host_key("", &known)), "ecdsa-sha2-nistp256");
         let ordered = host_key("ssh-ed25519,ecdsa-sha2-nistp256", &known);
@@ -338,9 +338,9 @@ mod tests {
 
     #[test]
     fn nothing_left_is_an_error_that_says_what_there_is() {
-        let error = config(&Wish {
+        let error = config(&ConfigKey {
             ciphers: AlgorithmList::parse("3des-cbc"),
-            ..wish()
+            ..wanted()
         })
         .unwrap_err();
         assert_eq!(error.code, ErrorCode::Algorithm);

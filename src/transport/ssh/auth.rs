@@ -12,7 +12,7 @@ use super::connect::Handler;
 use super::errors::{self, printable};
 use super::guard::Link;
 use super::keys::{Identities, Identity, KeyRing, KeySigner, Proof};
-use super::person::{Person, Typed};
+use super::questions::{Questions, Typed};
 use super::target::Target;
 use crate::event::{ErrorCode, Failure};
 use crate::prompt::Echo;
@@ -30,7 +30,7 @@ pub(super) struct Login<'a> {
     pub(super) target: &'a Target,
     pub(super) link: &'a Link,
     pub(super) keys: &'a KeyRing,
-    pub(super) person: &'a Person,
+    pub(super) questions: &'a Questions,
     pub(super) trace: &'a Trace,
     pub(super) left: Left,
 }
@@ -78,7 +78,9 @@ impl Login<'_> {
     /// Logs in.
     pub(super) async fn run(mut self) -> Result<(), Failure> {
         let identities = if self.target.methods.contains(&MethodKind::PublicKey) {
-            self.keys.identities(&self.target.keys, self.person).await
+            self.keys
+                .identities(&self.target.keys, self.questions)
+                .await
         } else {
             Arc::default()
         };
@@ -87,7 +89,7 @@ impl Login<'_> {
             // There is nothing better to begin with, and the answer says what the server takes.
             let user = self.target.settings.user.as_str();
             let none = self.handle.authenticate_none(user);
-            let answer = self.left.spend(&self.person.asking, none).await;
+            let answer = self.left.spend(&self.questions.asking, none).await;
             match self.step(answer, &mut tried)? {
                 Step::Done => {
                     self.tell("no proof at all");
@@ -185,7 +187,7 @@ impl Login<'_> {
 
     async fn rsa_hash(&mut self) -> Result<Option<HashAlg>, Failure> {
         let ask = self.handle.best_supported_rsa_hash();
-        let known = self.left.spend(&self.person.asking, ask).await;
+        let known = self.left.spend(&self.questions.asking, ask).await;
         match known.map_err(|after| errors::authenticate_timeout(after.0))? {
             Ok(Some(hash)) => Ok(hash),
             // The server does not say; whatever is in use understands this one.
@@ -201,10 +203,10 @@ impl Login<'_> {
         tried: &mut Tried,
     ) -> Result<Step, Failure> {
         let user = self.target.settings.user.as_str();
-        let asking = &self.person.asking;
+        let asking = &self.questions.asking;
         let mut signer = Signing {
             signer: &identity.signer,
-            person: self.person,
+            questions: self.questions,
             ask: !self.target.settings.auth.batch,
         };
         let answer = match &identity.proof {
@@ -225,8 +227,8 @@ impl Login<'_> {
         };
         match answer {
             Ok(Ok(answer)) => self.step(Ok(Ok(answer)), tried),
-            Ok(Err(SignTrouble::Gone)) => Err(self.gone(tried)),
-            Ok(Err(SignTrouble::Refused(why))) => {
+            Ok(Err(SignError::Gone)) => Err(self.gone(tried)),
+            Ok(Err(SignError::Refused(why))) => {
                 tried.problems.push(format!("{}: {why}", identity.label));
                 Ok(Step::Next)
             }
@@ -240,7 +242,7 @@ impl Login<'_> {
         loop {
             let refused = tried.refused(&name);
             let typed = self
-                .person
+                .questions
                 .secret(
                     &name,
                     &prompt,
@@ -256,7 +258,7 @@ impl Login<'_> {
             let answer = self
                 .handle
                 .authenticate_password(user, typed.value.as_ref());
-            let answer = self.left.spend(&self.person.asking, answer).await;
+            let answer = self.left.spend(&self.questions.asking, answer).await;
             match self.step(answer, tried)? {
                 Step::Next if tried.allows(MethodKind::Password) => {
                     tried.refused.push((name.clone(), typed));
@@ -264,7 +266,7 @@ impl Login<'_> {
                 step @ (Step::Done | Step::Partial(_) | Step::Next | Step::Unanswered) => {
                     if !matches!(step, Step::Next) {
                         self.tell("a password");
-                        self.person.secret_worked(&name, &typed).await;
+                        self.questions.secret_worked(&name, &typed).await;
                     }
                     return Ok(step);
                 }
@@ -279,7 +281,7 @@ impl Login<'_> {
             let start = self
                 .handle
                 .authenticate_keyboard_interactive_start(user, None);
-            let mut answer = self.left.spend(&self.person.asking, start).await;
+            let mut answer = self.left.spend(&self.questions.asking, start).await;
             for _ in 0..QUESTIONS {
                 let (instructions, prompts) = match answer {
                     Ok(Ok(KeyboardInteractiveAuthResponse::InfoRequest {
@@ -304,7 +306,7 @@ impl Login<'_> {
                 let respond = self
                     .handle
                     .authenticate_keyboard_interactive_respond(responses);
-                answer = self.left.spend(&self.person.asking, respond).await;
+                answer = self.left.spend(&self.questions.asking, respond).await;
             }
             let answer = answer.map(|answer| {
                 answer.map(|answer| match answer {
@@ -329,7 +331,7 @@ impl Login<'_> {
             if !matches!(step, Step::Next) {
                 self.tell("keyboard-interactive answers");
                 for (name, typed) in &given {
-                    self.person.secret_worked(name, typed).await;
+                    self.questions.secret_worked(name, typed).await;
                 }
                 return Ok(step);
             }
@@ -353,7 +355,7 @@ impl Login<'_> {
         let shown = printable(prompt.prompt.as_bytes(), 120);
         if prompt.echo {
             let shown = format!("{} {shown} ", self.target.node);
-            return self.person.ask(shown.trim_start(), Echo::Shown).await;
+            return self.questions.ask(shown.trim_start(), Echo::Shown).await;
         }
         let (name, text) = if shown.to_lowercase().starts_with("password") {
             (
@@ -368,7 +370,7 @@ impl Login<'_> {
             )
         };
         let typed = self
-            .person
+            .questions
             .secret(
                 &name,
                 text.trim_start(),
@@ -470,47 +472,47 @@ fn denied(user: &str, tried: &Tried, identities: &Identities) -> Failure {
 /// Signs for russh, with the agent or a key file that may have to be opened first.
 struct Signing<'a> {
     signer: &'a KeySigner,
-    person: &'a Person,
+    questions: &'a Questions,
     /// Whether a passphrase may be asked for.
     ask: bool,
 }
 
 /// Why there is no signature.
-enum SignTrouble {
+enum SignError {
     /// The connection is gone.
     Gone,
     Refused(String),
 }
 
-impl From<SendError> for SignTrouble {
+impl From<SendError> for SignError {
     fn from(_: SendError) -> Self {
         Self::Gone
     }
 }
 
 impl Signer for Signing<'_> {
-    type Error = SignTrouble;
+    type Error = SignError;
 
     async fn auth_sign(
         &mut self,
         _identity: &AgentIdentity,
         hash: Option<HashAlg>,
         to_sign: Vec<u8>,
-    ) -> Result<Vec<u8>, SignTrouble> {
+    ) -> Result<Vec<u8>, SignError> {
         match self.signer {
             KeySigner::Agent(agent, identity) => agent
                 .sign(identity, hash, to_sign)
                 .await
-                .map_err(SignTrouble::Refused),
+                .map_err(SignError::Refused),
             KeySigner::File(file) => {
                 let key = match (file.opened(), self.ask) {
                     (Some(key), _) => Ok(Arc::clone(key)),
-                    (None, true) => file.private(self.person).await,
+                    (None, true) => file.private(self.questions).await,
                     (None, false) => Err("encrypted, and BatchMode forbids to ask".into()),
                 }
-                .map_err(SignTrouble::Refused)?;
+                .map_err(SignError::Refused)?;
                 key.sign(hash, to_sign)
-                    .map_err(|error| SignTrouble::Refused(error.to_string()))
+                    .map_err(|error| SignError::Refused(error.to_string()))
             }
         }
     }

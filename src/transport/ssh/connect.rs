@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use super::Shared;
 use super::auth::Login;
 use super::clock::{Elapsed, Left};
-use super::errors::{self, Attempt, Trouble, printable};
+use super::errors::{self, Attempt, ConnectError, printable};
 use super::guard::{Guarded, Kill, Link};
 use super::jump;
 use super::proxy::Proxy;
@@ -83,7 +83,7 @@ pub(super) async fn connect(
                     format!("{why}; trying again in {:.1}s", pause.as_secs_f64())
                 });
                 let wait = tokio::time::sleep(pause);
-                let _ = connecting.spend(&shared.person.asking, wait).await;
+                let _ = connecting.spend(&shared.questions.asking, wait).await;
             }
             Err(attempt) => {
                 let mut failure = attempt.failure;
@@ -112,13 +112,13 @@ async fn attempt(
     limits: &Limits,
     connecting: &mut Left,
 ) -> Result<Connection, Attempt> {
-    // A hop has limits of its own, and is there before this node stands at its gate.
+    // A hop has limits of its own, and is connected before this handshake counts against its peer.
     let hop = match &target.route {
         Route::Jump(jump) => Some(shared.hop(jump, limits).await?),
         Route::Direct | Route::Command(_) => None,
     };
-    let place = shared.gates.pass(&target.peer).await;
-    let asking = &shared.person.asking;
+    let place = shared.handshakes.pass(&target.peer).await;
+    let asking = &shared.questions.asking;
 
     let stream = stream(shared, target, hop.as_deref(), *connecting);
     let stream = match connecting.spend(asking, stream).await {
@@ -139,7 +139,7 @@ async fn attempt(
     };
     let handshake = client::connect_stream(Arc::clone(&target.config), guarded, handler);
     let mut handle = match connecting.spend(asking, handshake).await {
-        Ok(handle) => handle.map_err(|trouble| errors::handshake(trouble, &link))?,
+        Ok(handle) => handle.map_err(|error| errors::handshake(error, &link))?,
         Err(Elapsed(after)) => return Err(errors::handshake_timeout(&link, after).into()),
     };
     let login = Login {
@@ -147,7 +147,7 @@ async fn attempt(
         target,
         link: &link,
         keys: &shared.keys,
-        person: &shared.person,
+        questions: &shared.questions,
         trace: &shared.settings.trace,
         left: Left::new(limits.authenticate),
     };
@@ -267,12 +267,15 @@ pub(super) struct Handler {
 }
 
 impl client::Handler for Handler {
-    type Error = Trouble;
+    type Error = ConnectError;
 
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Trouble> {
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, ConnectError> {
         tokio::select! {
             verdict = self.shared.verify(&self.target, key) => {
-                verdict.map_err(Trouble::Refused).map(|()| true)
+                verdict.map_err(ConnectError::Refused).map(|()| true)
             }
             () = self.link.killed() => Err(russh::Error::Disconnect.into()),
         }
@@ -283,7 +286,7 @@ impl client::Handler for Handler {
         _secret: Option<&[u8]>,
         names: &Names,
         session: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         self.shared.settings.trace.full(&self.target.node, || {
             let server = printable(session.remote_sshid(), 80);
             let (kex, key, cipher) = (names.kex.as_ref(), &names.key, names.cipher.as_ref());
@@ -292,24 +295,31 @@ impl client::Handler for Handler {
         Ok(())
     }
 
-    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Trouble> {
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _session: &mut Session,
+    ) -> Result<(), ConnectError> {
         self.shared.settings.trace.full(&self.target.node, || {
             format!("banner: {}", printable(banner.as_bytes(), 300))
         });
         Ok(())
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Trouble>) -> Result<(), Trouble> {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<ConnectError>,
+    ) -> Result<(), ConnectError> {
         match reason {
             DisconnectReason::ReceivedDisconnect(said) => {
                 self.link.lost(printable(said.message.as_bytes(), 120));
                 Ok(())
             }
-            DisconnectReason::Error(Trouble::Ssh(error)) => {
+            DisconnectReason::Error(ConnectError::Ssh(error)) => {
                 self.link.lost(errors::error_text(&error));
-                Err(Trouble::Ssh(error))
+                Err(ConnectError::Ssh(error))
             }
-            DisconnectReason::Error(trouble) => Err(trouble),
+            DisconnectReason::Error(error) => Err(error),
         }
     }
 
@@ -325,7 +335,7 @@ impl client::Handler for Handler {
         _: u32,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -335,7 +345,7 @@ impl client::Handler for Handler {
         _: &str,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -344,7 +354,7 @@ impl client::Handler for Handler {
         _: Channel<Msg>,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -353,7 +363,7 @@ impl client::Handler for Handler {
         _: Channel<Msg>,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -366,7 +376,7 @@ impl client::Handler for Handler {
         _: u32,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -376,7 +386,7 @@ impl client::Handler for Handler {
         _: &str,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 
@@ -387,7 +397,7 @@ impl client::Handler for Handler {
         _: u32,
         _refused: client::ChannelOpenHandle,
         _: &mut Session,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ConnectError> {
         Ok(())
     }
 }

@@ -16,14 +16,14 @@ use crate::event::{ErrorCode, Failure};
 
 /// What ends a russh connection: its own error, or a refusal of ours with its reason.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ConnectError {
     /// russh's.
     Ssh(russh::Error),
     /// Ours, such as a host key we do not accept.
     Refused(Failure),
 }
 
-impl From<russh::Error> for Trouble {
+impl From<russh::Error> for ConnectError {
     fn from(error: russh::Error) -> Self {
         Self::Ssh(error)
     }
@@ -96,10 +96,10 @@ pub(super) fn authenticate_timeout(after: Duration) -> Failure {
 }
 
 /// The handshake failed.
-pub(super) fn handshake(trouble: Trouble, link: &Link) -> Attempt {
-    let error = match trouble {
-        Trouble::Refused(failure) => return failure.into(),
-        Trouble::Ssh(error) => error,
+pub(super) fn handshake(error: ConnectError, link: &Link) -> Attempt {
+    let error = match error {
+        ConnectError::Refused(failure) => return failure.into(),
+        ConnectError::Ssh(error) => error,
     };
     match (&error, link.head()) {
         (russh::Error::IO(error), _) if is_proxy_end(error) => {

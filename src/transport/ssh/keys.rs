@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::agent::Agent;
 use super::errors::reason;
 use super::open_key::OpenKey;
-use super::person::Person;
+use super::questions::Questions;
 use crate::prompt::Echo;
 
 /// How often a passphrase may be typed.
@@ -125,7 +125,11 @@ impl Identities {
 
 impl KeyRing {
     /// The identities for a choice.
-    pub(super) async fn identities(&self, choice: &KeyChoice, person: &Person) -> Arc<Identities> {
+    pub(super) async fn identities(
+        &self,
+        choice: &KeyChoice,
+        questions: &Questions,
+    ) -> Arc<Identities> {
         let cell = {
             let mut all = lock(&self.identities);
             match all.get(choice) {
@@ -133,7 +137,7 @@ impl KeyRing {
                 None => Arc::clone(all.entry(choice.clone()).or_default()),
             }
         };
-        let made = cell.get_or_init(|| async { Arc::new(self.gather(choice, person).await) });
+        let made = cell.get_or_init(|| async { Arc::new(self.gather(choice, questions).await) });
         Arc::clone(made.await)
     }
 
@@ -151,29 +155,29 @@ impl KeyRing {
 
     /// In OpenSSH's order: certificates that were asked for, the agent's keys that files name, the agent's other
     /// keys, the remaining files.
-    async fn gather(&self, choice: &KeyChoice, person: &Person) -> Identities {
+    async fn gather(&self, choice: &KeyChoice, questions: &Questions) -> Identities {
         let mut problems = Vec::new();
         let mut files = Vec::new();
         let mut certificates = Vec::new();
         for path in &choice.files {
             match self.file(path).await {
                 Ok(file) => files.push(file),
-                Err(FileTrouble::Missing) if !choice.given => {}
-                Err(trouble) => problems.push(trouble.text(path)),
+                Err(FileError::Missing) if !choice.given => {}
+                Err(error) => problems.push(error.text(path)),
             }
         }
         for path in &choice.certificates {
             match read_certificate(path.clone()).await {
                 Ok(Some(certificate)) => certificates.push((path.clone(), certificate)),
-                Ok(None) => problems.push(FileTrouble::Missing.text(path)),
-                Err(trouble) => problems.push(trouble.text(path)),
+                Ok(None) => problems.push(FileError::Missing.text(path)),
+                Err(error) => problems.push(error.text(path)),
             }
         }
         for path in choice.files.iter().map(|path| beside(path, "-cert.pub")) {
             match read_certificate(path.clone()).await {
                 Ok(Some(certificate)) => certificates.push((path, certificate)),
                 Ok(None) => {}
-                Err(trouble) => problems.push(trouble.text(&path)),
+                Err(error) => problems.push(error.text(&path)),
             }
         }
 
@@ -186,13 +190,13 @@ impl KeyRing {
                 }
                 Err(error) => {
                     let text = format!("cannot use the agent at {}: {error}", path.display());
-                    person.warn_once(&text);
+                    questions.warn_once(&text);
                     problems.push(text);
                 }
             }
         }
         for problem in &problems {
-            person.warn_once(problem);
+            questions.warn_once(problem);
         }
         Identities {
             list: order(files, certificates, held, choice.only),
@@ -201,7 +205,7 @@ impl KeyRing {
         }
     }
 
-    async fn file(&self, path: &Path) -> Result<Arc<FileKey>, FileTrouble> {
+    async fn file(&self, path: &Path) -> Result<Arc<FileKey>, FileError> {
         let mut files = self.files.lock().await;
         if let Some(file) = files.get(path) {
             return Ok(Arc::clone(file));
@@ -311,14 +315,14 @@ enum Sealed {
 
 /// Why a file is of no use.
 #[derive(Debug)]
-enum FileTrouble {
+enum FileError {
     Missing,
     Io(io::Error),
     Exposed(u32),
     Format(String),
 }
 
-impl FileTrouble {
+impl FileError {
     fn text(&self, path: &Path) -> String {
         let path = path.display();
         match self {
@@ -332,7 +336,7 @@ impl FileTrouble {
     }
 }
 
-impl From<io::Error> for FileTrouble {
+impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::NotFound {
             Self::Missing
@@ -343,7 +347,7 @@ impl From<io::Error> for FileTrouble {
 }
 
 impl FileKey {
-    fn read(path: &Path) -> Result<Self, FileTrouble> {
+    fn read(path: &Path) -> Result<Self, FileError> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // OpenSSH takes the public half too, so that it can name a key of the agent.
@@ -358,7 +362,7 @@ impl FileKey {
         let about = std::fs::metadata(path)?;
         let mode = about.mode() & 0o7777;
         if mode & 0o077 != 0 && about.uid() == rustix::process::getuid().as_raw() {
-            return Err(FileTrouble::Exposed(mode));
+            return Err(FileError::Exposed(mode));
         }
         let open = OnceLock::new();
         let sealed;
@@ -377,10 +381,10 @@ impl FileKey {
                 sealed = Sealed::Text(text.into());
                 public
             }
-            Err(error) => return Err(FileTrouble::Format(format_trouble(&error))),
+            Err(error) => return Err(FileError::Format(format_trouble(&error))),
         };
         let Some(public) = public else {
-            return Err(FileTrouble::Format(
+            return Err(FileError::Format(
                 "it is encrypted in an old format and has no .pub file beside it".into(),
             ));
         };
@@ -396,9 +400,9 @@ impl FileKey {
         })
     }
 
-    fn public_half(path: &Path, text: &str) -> Result<Self, FileTrouble> {
+    fn public_half(path: &Path, text: &str) -> Result<Self, FileError> {
         let public = PublicKey::from_openssh(text.trim())
-            .map_err(|error| FileTrouble::Format(error.to_string()))?;
+            .map_err(|error| FileError::Format(error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
             public: Some(public),
@@ -426,7 +430,7 @@ impl FileKey {
     }
 
     /// The private key; an encrypted one is opened once, with a passphrase asked once.
-    pub(super) async fn private(&self, person: &Person) -> Result<Arc<OpenKey>, String> {
+    pub(super) async fn private(&self, questions: &Questions) -> Result<Arc<OpenKey>, String> {
         if let Some(key) = self.open.get() {
             return Ok(Arc::clone(key));
         }
@@ -442,12 +446,12 @@ impl FileKey {
         let mut prompt = format!("Passphrase for {path}: ");
         let mut wrong = false;
         for _ in 0..PASSPHRASE_TRIES {
-            let Some(passphrase) = person.ask(&prompt, Echo::Hidden).await else {
+            let Some(passphrase) = questions.ask(&prompt, Echo::Hidden).await else {
                 break;
             };
             let text = Arc::clone(&text);
             let opened = off_loop(move || decode_secret_key(&text, Some(&passphrase)));
-            match opened.await.map_err(|trouble| trouble.text(&self.path))? {
+            match opened.await.map_err(|error| error.text(&self.path))? {
                 Ok(key) => {
                     let key = Arc::new(OpenKey::new(key));
                     let _ = self.open.set(Arc::clone(&key));
@@ -489,15 +493,15 @@ fn read_public(path: &Path) -> Option<PublicKey> {
     PublicKey::from_openssh(text.trim()).ok()
 }
 
-async fn read_certificate(path: PathBuf) -> Result<Option<Certificate>, FileTrouble> {
+async fn read_certificate(path: PathBuf) -> Result<Option<Certificate>, FileError> {
     let text = match off_loop(move || std::fs::read_to_string(path)).await? {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
     let certificate = Certificate::from_openssh(text.trim())
-        .map_err(|error| FileTrouble::Format(format!("not a certificate: {error}")))?;
+        .map_err(|error| FileError::Format(format!("not a certificate: {error}")))?;
     if certificate.cert_type() != CertType::User {
-        return Err(FileTrouble::Format("not a user certificate".into()));
+        return Err(FileError::Format("not a user certificate".into()));
     }
     Ok(Some(certificate))
 }
@@ -505,10 +509,10 @@ async fn read_certificate(path: PathBuf) -> Result<Option<Certificate>, FileTrou
 /// Runs what blocks, such as reading a file or opening an encrypted key, off the loop.
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, FileTrouble> {
+) -> Result<T, FileError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| FileTrouble::Format(error.to_string()))
+        .map_err(|error| FileError::Format(error.to_string()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -13,16 +13,16 @@ mod auth;
 mod clock;
 mod connect;
 pub(super) mod errors;
-mod gate;
 mod guard;
+mod handshakes;
 pub mod host_keys;
 mod jump;
 mod keys;
 mod open;
 mod open_key;
 mod pattern;
-mod person;
 mod proxy;
+mod questions;
 mod session;
 mod target;
 mod trust;
@@ -40,12 +40,12 @@ use crate::prompt::Prompter;
 use crate::trace::Trace;
 use crate::transport::{BoxFuture, LoginUser, Session, Transport};
 use algorithms::Configs;
-use gate::Gates;
+use handshakes::HandshakeLimits;
 use host_keys::{HostKeys, KnownHosts};
 use jump::Hops;
 use keys::KeyRing;
 use open::Unforwarded;
-use person::Person;
+use questions::Questions;
 use session::NodeSession;
 use target::{Route, Target};
 use user_config::{ConfigError, Facts, Given, Hop, HostSettings, Options, Proxy, UserConfig};
@@ -78,14 +78,14 @@ impl Native {
         Self {
             shared: Arc::new(Shared {
                 settings,
-                person: Person::new(prompter),
+                questions: Questions::new(prompter),
                 config: OnceCell::new(),
                 hop_config: OnceCell::new(),
                 configs: Configs::default(),
                 known: Arc::default(),
                 known_read: OnceCell::new(),
                 keys: KeyRing::default(),
-                gates: Gates::default(),
+                handshakes: HandshakeLimits::default(),
                 hops: Hops::default(),
                 unforwarded: Unforwarded::default(),
             }),
@@ -141,14 +141,14 @@ type Loaded = Result<Arc<UserConfig>, ConfigError>;
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
-    person: Person,
+    questions: Questions,
     config: OnceCell<Loaded>,
     hop_config: OnceCell<Loaded>,
     configs: Configs,
     known: Arc<KnownHosts>,
     known_read: OnceCell<()>,
     keys: KeyRing,
-    gates: Gates,
+    handshakes: HandshakeLimits,
     hops: Hops,
     unforwarded: Unforwarded,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use russh::MethodKind;
 use russh::client::Config;
 
-use super::algorithms::{self, Configs, HostKeyWish};
+use super::algorithms::{self, Configs, HostKeyPreference};
 use super::errors;
 use super::host_keys::HostKeys;
 use super::keys::KeyChoice;
@@ -20,7 +20,7 @@ pub(super) struct Target {
     pub(super) node: NodeName,
     pub(super) settings: HostSettings,
     pub(super) route: Route,
-    /// Whose gate it stands at.
+    /// Whose limit of handshakes it counts against.
     pub(super) peer: Arc<str>,
     pub(super) config: Arc<Config>,
     /// The methods to log in, in order.
@@ -60,8 +60,8 @@ impl Target {
         host_keys: HostKeys,
         (facts, configs): (&Facts, &Configs),
     ) -> Result<Self, Failure> {
-        let wish = HostKeyWish::new(&settings.host_key_algorithms, &host_keys)?;
-        let config = configs.get(&settings, wish)?;
+        let wanted = HostKeyPreference::new(&settings.host_key_algorithms, &host_keys)?;
+        let config = configs.get(&settings, wanted)?;
         let peer = match &route {
             Route::Direct => errors::place(&settings.host, settings.port),
             Route::Jump(hops) => format!("jump {}", hop_names(hops)),

@@ -47,7 +47,7 @@ impl Shared {
             Decision::Record => {}
             Decision::RecordAndWarn => {
                 if target.settings.warnings {
-                    self.person.warn_once(
+                    self.questions.warn_once(
                         "StrictHostKeyChecking is off: new host keys are recorded and nobody checks them",
                     );
                 }
@@ -77,7 +77,7 @@ impl Shared {
             key.fingerprint(HashAlg::Sha256)
         );
         loop {
-            let Some(answer) = self.person.ask(&prompt, Echo::Shown).await else {
+            let Some(answer) = self.questions.ask(&prompt, Echo::Shown).await else {
                 return false;
             };
             match answer.trim().to_ascii_lowercase().as_str() {

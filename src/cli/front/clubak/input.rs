@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use super::Trouble;
+use super::Error;
 use super::keys::Keys;
 use super::options::Options;
 use crate::gather::Gather;
@@ -34,7 +34,7 @@ struct Reader<'a> {
     echo: Option<&'a mut dyn Write>,
     keys: Keys<'a>,
     kept: Kept,
-    form: Form,
+    form: InputFormat,
     /// The nodes that the rest of the line at hand belongs to, if its beginning was read already.
     inside: Option<Vec<u32>>,
     /// Carriage returns at the end of what was read: they count only if more of the line follows.
@@ -47,9 +47,9 @@ struct Reader<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum InputFormat {
     Unknown,
-    Lines,
+    Text,
     Events,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
                 echo: options.echo.then_some(out),
                 keys,
                 kept,
-                form: Form::Unknown,
+                form: InputFormat::Unknown,
                 inside: None,
                 returns: 0,
                 line: Vec::new(),
@@ -78,13 +78,13 @@ impl<'a> Input<'a> {
     }
 
     /// Takes some of the input.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let reader = &mut self.reader;
         self.lines.push(bytes, |line| reader.take(line))
     }
 
     /// There is no more: what was kept, of whom, and the number of lines of the node that said most.
-    pub(super) fn finish(mut self) -> Result<(Kept, Keys<'a>, usize), Trouble> {
+    pub(super) fn finish(mut self) -> Result<(Kept, Keys<'a>, usize), Error> {
         let reader = &mut self.reader;
         self.lines.finish(|line| reader.take(line))?;
         let most = self.reader.counts.iter().flatten().max().copied();
@@ -99,14 +99,14 @@ impl<'a> Input<'a> {
 
 impl Reader<'_> {
     /// Takes a line, or a piece of one.
-    fn take(&mut self, line: Line<'_>) -> Result<(), Trouble> {
-        if self.form == Form::Unknown {
+    fn take(&mut self, line: Line<'_>) -> Result<(), Error> {
+        if self.form == InputFormat::Unknown {
             self.form = match event(line.text) {
-                Some(_) => Form::Events,
-                None => Form::Lines,
+                Some(_) => InputFormat::Events,
+                None => InputFormat::Text,
             };
         }
-        if self.form == Form::Events {
+        if self.form == InputFormat::Events {
             return self.take_event(line);
         }
         let ends = line.end != LineEnd::More;
@@ -153,7 +153,7 @@ impl Reader<'_> {
     }
 
     /// Keeps a piece of a very long line.
-    fn keep_piece(&mut self, nodes: &[u32], piece: &[u8], ends: bool) -> Result<(), Trouble> {
+    fn keep_piece(&mut self, nodes: &[u32], piece: &[u8], ends: bool) -> Result<(), Error> {
         let trimmed = piece.trim_ascii_end_of(b'\r');
         let gather = match &mut self.kept {
             Kept::Tree(_) => {
@@ -202,7 +202,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn take_event(&mut self, line: Line<'_>) -> Result<(), Trouble> {
+    fn take_event(&mut self, line: Line<'_>) -> Result<(), Error> {
         self.line.extend_from_slice(line.text);
         if line.end == LineEnd::More {
             return Ok(());
@@ -248,7 +248,7 @@ fn find(separator: &Finder<'_>, line: &[u8]) -> Option<usize> {
 }
 
 /// Keeps a line.
-fn keep(kept: &mut Kept, nodes: &[u32], line: &[u8]) -> Result<(), Trouble> {
+fn keep(kept: &mut Kept, nodes: &[u32], line: &[u8]) -> Result<(), Error> {
     for &node in nodes {
         match kept {
             Kept::Whole(gather) => {
@@ -270,8 +270,8 @@ fn event(line: &[u8]) -> Option<Value> {
     (event["v"].is_u64() && event["event"].is_string()).then_some(event)
 }
 
-fn bad_line(what: &str, line: &[u8]) -> Trouble {
-    Trouble::Message(format!("{what}: \"{}\"", String::from_utf8_lossy(line)))
+fn bad_line(what: &str, line: &[u8]) -> Error {
+    Error::Message(format!("{what}: \"{}\"", String::from_utf8_lossy(line)))
 }
 
 /// Bytes without one byte at their end.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::Trouble;
+use super::Error;
 use super::options::Interpret;
 use crate::groups::Resolver;
 use crate::nodeset::{self, EvalError, GroupError, NodeSet};
@@ -51,7 +51,7 @@ impl<'a> Keys<'a> {
     }
 
     /// The nodes that a key names; `None` if it is blank.
-    pub(super) fn nodes(&mut self, field: &[u8]) -> Result<Option<Ids>, Trouble> {
+    pub(super) fn nodes(&mut self, field: &[u8]) -> Result<Option<Ids>, Error> {
         if let Some(ids) = self.known.get(field) {
             return Ok(Some(ids.clone()));
         }
@@ -65,12 +65,12 @@ impl<'a> Keys<'a> {
         Ok(Some(ids))
     }
 
-    fn look_up(&mut self, key: &str) -> Result<Ids, Trouble> {
+    fn look_up(&mut self, key: &str) -> Result<Ids, Error> {
         if self.interpret == Interpret::Never {
             return Ok(Ids::One(self.node(key)));
         }
         match self.evaluate(key) {
-            Ok(set) if set.count() > MOST_NODES => Err(Trouble::Message(format!(
+            Ok(set) if set.count() > MOST_NODES => Err(Error::Message(format!(
                 "more than {MOST_NODES} nodes in one key: \"{key}\""
             ))),
             Ok(set) => {

@@ -27,7 +27,7 @@ use crate::report::classic::Classic;
 use crate::report::spill::TempFile;
 use input::Input;
 use keys::{Keys, Names};
-use options::{Options, Wish};
+use options::{Options, Parsed};
 
 /// The version of the tool that this one stands in for.
 const VERSION: &str = "1.10.1";
@@ -37,7 +37,7 @@ const BLOCK: usize = 256 * 1024;
 
 /// Why it ends early.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum Error {
     /// A mistake on the command line: exit code 2.
     #[error("{0}")]
     Usage(String),
@@ -49,7 +49,7 @@ enum Trouble {
     Io(#[from] io::Error),
 }
 
-impl From<EvalError> for Trouble {
+impl From<EvalError> for Error {
     fn from(error: EvalError) -> Self {
         Self::Message(error.to_string())
     }
@@ -58,25 +58,25 @@ impl From<EvalError> for Trouble {
 /// Runs `clubak` with the words behind its name.
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     let result = clubak(called, words, console).and_then(|()| Ok(console.close()?));
-    let Err(trouble) = result else { return 0 };
-    if !matches!(trouble, Trouble::Io(_)) {
+    let Err(error) = result else { return 0 };
+    if !matches!(error, Error::Io(_)) {
         // What was echoed before stays in front of the message.
         let _ = console.close();
     }
-    match trouble {
-        Trouble::Usage(message) => {
+    match error {
+        Error::Usage(message) => {
             console.complain(format_args!(
                 "{}\n\n{called}: error: {message}",
                 options::USAGE
             ));
             2
         }
-        Trouble::Message(message) => {
+        Error::Message(message) => {
             console.complain(format_args!("{called}: {message}"));
             1
         }
-        Trouble::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
-        Trouble::Io(error) => {
+        Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
+        Error::Io(error) => {
             let text = error.to_string();
             match (error.raw_os_error(), text.find(" (os error")) {
                 (Some(number), Some(end)) => {
@@ -89,16 +89,16 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     }
 }
 
-fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(), Trouble> {
-    let options = match options::parse(words).map_err(Trouble::Usage)? {
-        Wish::Run(options) => options,
-        Wish::Help => return Ok(console.out.write_all(options::HELP.as_bytes())?),
-        Wish::Version => return Ok(writeln!(console.out, "{called} {VERSION}")?),
+fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(), Error> {
+    let options = match options::parse(words).map_err(Error::Usage)? {
+        Parsed::Run(options) => options,
+        Parsed::Help => return Ok(console.out.write_all(options::HELP.as_bytes())?),
+        Parsed::Version => return Ok(writeln!(console.out, "{called} {VERSION}")?),
     };
     let environment = Environment::of_process();
     let folders = folders(&environment);
     let style = style(&options, &folders)?;
-    options.check().map_err(Trouble::Usage)?;
+    options.check().map_err(Error::Usage)?;
     let resolver = Resolver::new(match &options.groupsconf {
         Some(path) => Settings::file(path.clone()),
         None => Settings::search(&folders),
@@ -155,12 +155,12 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
 }
 
 /// How sets are folded: `--axis`, else `defaults.conf`.
-fn style(options: &Options, folders: &[PathBuf]) -> Result<Style, Trouble> {
+fn style(options: &Options, folders: &[PathBuf]) -> Result<Style, Error> {
     let axes = match &options.axis {
-        Some(text) => axes(text).map_err(Trouble::Message)?,
+        Some(text) => axes(text).map_err(Error::Message)?,
         None => {
             let defaults =
-                Defaults::load(folders).map_err(|error| Trouble::Message(error.to_string()))?;
+                Defaults::load(folders).map_err(|error| Error::Message(error.to_string()))?;
             default_axes(&defaults)
         }
     };
@@ -171,7 +171,7 @@ fn style(options: &Options, folders: &[PathBuf]) -> Result<Style, Trouble> {
 }
 
 /// Reads standard input to its end.
-fn read(input: &mut Input<'_>) -> Result<(), Trouble> {
+fn read(input: &mut Input<'_>) -> Result<(), Error> {
     let mut stdin = File::from(rustix::stdio::stdin().as_fd().try_clone_to_owned()?);
     let mut block = vec![0; BLOCK];
     loop {
@@ -202,7 +202,7 @@ struct Block<'a> {
 
 impl<W: Write> Display<'_, W> {
     /// The name of some keys, folded.
-    fn name(&self, keys: &[u32]) -> Result<String, Trouble> {
+    fn name(&self, keys: &[u32]) -> Result<String, Error> {
         let set = match self.names.set(keys) {
             None => return Ok(self.names.joined(keys)),
             Some(set) => set,
@@ -217,7 +217,7 @@ impl<W: Write> Display<'_, W> {
     }
 
     /// The name with the number of nodes, as in headers.
-    fn title(&self, keys: &[u32]) -> Result<String, Trouble> {
+    fn title(&self, keys: &[u32]) -> Result<String, Error> {
         let name = self.name(keys)?;
         Ok(if keys.len() > 1 && !self.options.quiet {
             format!("{name} ({})", keys.len())
@@ -226,7 +226,7 @@ impl<W: Write> Display<'_, W> {
         })
     }
 
-    fn block(&mut self, keys: &[u32], output: Output<'_>) -> Result<(), Trouble> {
+    fn block(&mut self, keys: &[u32], output: Output<'_>) -> Result<(), Error> {
         let options = self.options;
         if !options.labels {
             self.classic.output(None, output)?;
@@ -242,7 +242,7 @@ impl<W: Write> Display<'_, W> {
     }
 
     /// Each key by itself, in the order of the nodes.
-    fn each(&mut self, gather: &Gather) -> Result<(), Trouble> {
+    fn each(&mut self, gather: &Gather) -> Result<(), Error> {
         for id in self.names.ordered() {
             self.block(&[id], gather.output(id))?;
         }
@@ -267,7 +267,7 @@ impl<W: Write> Display<'_, W> {
         blocks
     }
 
-    fn gathered(&mut self, gather: &Gather) -> Result<(), Trouble> {
+    fn gathered(&mut self, gather: &Gather) -> Result<(), Error> {
         for block in self.blocks(gather) {
             self.block(&block.keys, block.output)?;
         }
@@ -275,7 +275,7 @@ impl<W: Write> Display<'_, W> {
     }
 
     /// How each block differs from the first.
-    fn diff(&mut self, gather: &Gather) -> Result<(), Trouble> {
+    fn diff(&mut self, gather: &Gather) -> Result<(), Error> {
         let blocks = self.blocks(gather);
         let Some((reference, others)) = blocks.split_first() else {
             return Ok(());
@@ -289,7 +289,7 @@ impl<W: Write> Display<'_, W> {
     }
 
     /// Where the outputs part.
-    fn trace(&mut self, tree: &LineTree) -> Result<(), Trouble> {
+    fn trace(&mut self, tree: &LineTree) -> Result<(), Error> {
         for step in tree.walk() {
             let indent = 2 * step.level;
             if let Some(keys) = &step.keys {

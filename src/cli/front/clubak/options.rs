@@ -61,9 +61,9 @@ pub(super) enum Interpret {
     Auto,
 }
 
-/// What is wanted.
+/// What the command line asks for.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(super) enum Parsed {
     Run(Options),
     Help,
     Version,
@@ -164,7 +164,7 @@ const WHEN: &[&str] = &["", "never", "always", "auto"];
 ///
 /// # Errors
 /// The text of the usage error.
-pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
+pub(super) fn parse(words: &[OsString]) -> Result<Parsed, String> {
     let mut options = Options {
         gather: false,
         lines: false,
@@ -187,8 +187,8 @@ pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
     let mut parser = Parser::new(OPTIONS, words);
     while let Some(found) = parser.next_option()? {
         match found.id {
-            Id::Version => return Ok(Wish::Version),
-            Id::Help => return Ok(Wish::Help),
+            Id::Version => return Ok(Parsed::Version),
+            Id::Help => return Ok(Parsed::Help),
             Id::Source => options.source = Some(found.text()),
             Id::GroupsConf => options.groupsconf = Some(PathBuf::from(found.value)),
             Id::Quiet => options.quiet = true,
@@ -224,7 +224,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
     // Of -q, -v and -d the most talkative one counts.
     options.quiet &= !options.echo;
     options.gather |= options.regroup || options.diff;
-    Ok(Wish::Run(options))
+    Ok(Parsed::Run(options))
 }
 
 #[cfg(test)]
@@ -234,8 +234,8 @@ mod tests {
     fn options(line: &str) -> Result<Options, String> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         match parse(&words)? {
-            Wish::Run(options) => Ok(options),
-            wish @ (Wish::Help | Wish::Version) => Err(format!("{wish:?}")),
+            Parsed::Run(options) => Ok(options),
+            parsed @ (Parsed::Help | Parsed::Version) => Err(format!("{parsed:?}")),
         }
     }
 

@@ -10,7 +10,7 @@ use super::session::{End, INTERRUPT, Session};
 use crate::cli::interactive::{self, Current, Line, Words};
 use crate::cli::resolve::groups::Sources;
 use crate::config::clush::Verbosity;
-use crate::exec::Means;
+use crate::exec::Executor;
 use crate::nodeset::{self, EvalError, NodeSet};
 use crate::plan::{NodeName, Plan};
 use crate::report::clush::Reasons;
@@ -187,7 +187,7 @@ impl Session<'_> {
         let gather = std::mem::take(&mut self.gather);
         let ended = self.show(
             &plan,
-            Means::new(&Shell, &work),
+            Executor::new(&Shell, &work),
             (Reasons::Ours, None),
             None,
         );

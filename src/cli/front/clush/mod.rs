@@ -19,7 +19,7 @@ use crate::cli::console::Console;
 use crate::config::clush::Verbosity;
 use failure::Failure;
 use interactive::interact;
-use options::Wish;
+use options::Parsed;
 use prepare::prepare;
 use session::{End, INTERRUPT, Session};
 
@@ -56,12 +56,12 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
 
 fn clush(called: &str, words: &[OsString], console: &mut Console) -> Result<u8, Failure> {
     let options = match options::parse(words).map_err(Failure::Usage)? {
-        Wish::Run(options) => *options,
-        Wish::Help => {
+        Parsed::Run(options) => *options,
+        Parsed::Help => {
             console.out.write_all(options::HELP.as_bytes())?;
             return Ok(0);
         }
-        Wish::Version => {
+        Parsed::Version => {
             writeln!(console.out, "{called} {VERSION}")?;
             return Ok(0);
         }

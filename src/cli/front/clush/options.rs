@@ -11,9 +11,9 @@ pub(super) const USAGE: &str = "Usage: clush [options] command";
 /// The help.
 pub(super) const HELP: &str = include_str!("help.txt");
 
-/// What is wanted.
+/// What the command line asks for.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(super) enum Parsed {
     Run(Box<Options>),
     Help,
     Version,
@@ -188,15 +188,15 @@ const OPTIONS: &[Opt<Id>] = &[
 ///
 /// # Errors
 /// The text of the usage error.
-pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
+pub(super) fn parse(words: &[OsString]) -> Result<Parsed, String> {
     let mut options = Options::default();
     let mut parser = Parser::new(OPTIONS, words);
     while let Some(found) = parser.next_option()? {
         if matches!(found.id, Id::Version) {
-            return Ok(Wish::Version);
+            return Ok(Parsed::Version);
         }
         if matches!(found.id, Id::Help) {
-            return Ok(Wish::Help);
+            return Ok(Parsed::Help);
         }
         options.take(&found)?;
         // Files may stand among the options.
@@ -204,7 +204,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Wish, String> {
     }
     options.words = parser.rest().iter().map(|word| text(word)).collect();
     options.gather |= options.diff;
-    Ok(Wish::Run(Box::new(options)))
+    Ok(Parsed::Run(Box::new(options)))
 }
 
 impl Options {
@@ -284,8 +284,8 @@ mod tests {
     fn options(line: &str) -> Result<Box<Options>, String> {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         match parse(&words)? {
-            Wish::Run(options) => Ok(options),
-            wish @ (Wish::Help | Wish::Version) => Err(format!("{wish:?}")),
+            Parsed::Run(options) => Ok(options),
+            parsed @ (Parsed::Help | Parsed::Version) => Err(format!("{parsed:?}")),
         }
     }
 

@@ -13,7 +13,7 @@ use super::nodes;
 use super::options::Options;
 use super::session::Session;
 use super::tree;
-use super::worker::Worker;
+use super::worker::ClushWorker;
 use crate::cli::axes::{axes, default_axes};
 use crate::cli::console::Console;
 use crate::cli::resolve::groups::Sources;
@@ -25,9 +25,9 @@ use crate::config::{Color, Environment};
 use crate::event::Meter;
 use crate::groups::Defaults;
 use crate::nodeset::Style;
-use crate::prompt::{Echo, Floor, Prompter};
+use crate::prompt::{Echo, Prompter, TerminalLock};
 use crate::report::classic::Classic;
-use crate::terminal::ask::Person;
+use crate::terminal::ask::TerminalPrompter;
 use crate::terminal::stdin::follow;
 use crate::transport::input::{Input, Source, Spool};
 use crate::transport::limit_files;
@@ -115,12 +115,12 @@ pub(super) fn prepare<'a>(
     conf.maxrc()?;
     let runtime = Runtime::start().map_err(|error| Failure::Named(error.to_string()))?;
     let password = match conf.password_prompt()? {
-        true => Some(ask_password(&runtime, &console.floor)?),
+        true => Some(ask_password(&runtime, &console.terminal_lock)?),
         false => None,
     };
     let name = options.worker.as_deref();
     let name = name.or(defaults.distant_workername.as_deref());
-    let worker = Worker::by_name(name.unwrap_or("ssh"))?;
+    let worker = ClushWorker::by_name(name.unwrap_or("ssh"))?;
     let topology = match worker.can()?.ssh {
         true => tree::topology(&options, environment, &defaults, &folders)?,
         false => None,
@@ -301,8 +301,8 @@ fn activate(
 }
 
 /// The password for all nodes, asked for once.
-fn ask_password(runtime: &Runtime, floor: &Floor) -> Result<String, Failure> {
-    let person = Person::new(floor.clone(), |_| {});
+fn ask_password(runtime: &Runtime, terminal_lock: &TerminalLock) -> Result<String, Failure> {
+    let person = TerminalPrompter::new(terminal_lock.clone(), |_| {});
     let asked = runtime.block_on(async |signals| {
         tokio::select! {
             biased;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::options::Options;
 use super::tree::{self, Tree};
-use super::worker::{Given, Worker};
+use super::worker::{ClushWorker, Given};
 use crate::cli::console::Console;
 use crate::cli::outputs;
 use crate::cli::resolve::groups::Sources;
@@ -19,11 +19,11 @@ use crate::cli::site::Site;
 use crate::config::clush::{ClushConf, Verbosity};
 use crate::event::{Ending, ErrorCode, Meter, NodeId, Outcome, Summary};
 use crate::exec::pool::SessionPool;
-use crate::exec::{Means, dispatch};
+use crate::exec::{Executor, dispatch};
 use crate::nodeset::{self, NodeSet, Style};
 use crate::placeholder::LOCAL;
 use crate::plan::{Limits, NodeName, Plan};
-use crate::report::clush::{Clush, Form, Gateways, Look, Reasons};
+use crate::report::clush::{Clush, Gateways, Layout, Look, Reasons};
 use crate::report::files::Files;
 use crate::topology::Topology;
 use crate::transport::Command;
@@ -48,7 +48,7 @@ pub(super) struct Session<'a> {
     /// Whether equal outputs are shown once.
     pub(super) gather: bool,
     pub(super) runtime: Runtime,
-    pub(super) worker: &'static Worker,
+    pub(super) worker: &'static ClushWorker,
     /// Which gateways lead to which nodes.
     pub(super) topology: Option<Topology>,
     /// What every command reads, and how much of it was sent.
@@ -108,13 +108,13 @@ impl Session<'_> {
         self.options.remote != Some("no")
     }
 
-    fn form(&self) -> Form {
+    fn form(&self) -> Layout {
         match (self.gather, self.options.lines) {
-            _ if self.options.diff => Form::Diff,
-            (true, true) => Form::Columns,
-            (false, true) => Form::Lines,
-            (true, false) => Form::Blocks,
-            (false, false) => Form::Live,
+            _ if self.options.diff => Layout::Diff,
+            (true, true) => Layout::Columns,
+            (false, true) => Layout::Lines,
+            (true, false) => Layout::Blocks,
+            (false, false) => Layout::Live,
         }
     }
 
@@ -183,12 +183,12 @@ impl Session<'_> {
             }
             None => (None, reached),
         };
-        let means = Means {
+        let executor = Executor {
             launcher: reached.ready.launcher.as_deref(),
             pool,
-            ..Means::new(&*reached.ready.transport, work)
+            ..Executor::new(&*reached.ready.transport, work)
         };
-        self.show(plan, means, (reached.reasons, tree.as_ref()), moved)
+        self.show(plan, executor, (reached.reasons, tree.as_ref()), moved)
     }
 
     /// Closes the connections that were kept for the next work.
@@ -211,7 +211,9 @@ impl Session<'_> {
             count_in_messages: !quiet,
             messages: !(quiet && self.options.maxrc),
             progress: shown
-                && (form != Form::Live || self.options.progress || self.options.copying.is_some()),
+                && (form != Layout::Live
+                    || self.options.progress
+                    || self.options.copying.is_some()),
             interactive: self.interactive,
             color: self.color,
             escape_out: self.console.out_is_terminal,
@@ -239,7 +241,7 @@ impl Session<'_> {
     pub(super) fn show(
         &mut self,
         plan: &Plan,
-        means: Means<'_>,
+        executor: Executor<'_>,
         (reasons, tree): (Reasons, Option<&Tree>),
         moved: Option<Meter>,
     ) -> Result<Ended, Failure> {
@@ -260,7 +262,7 @@ impl Session<'_> {
             }),
             ..this.look(reasons, moved)
         };
-        let live = look.form == Form::Live && !look.progress;
+        let live = look.form == Layout::Live && !look.progress;
         let mut clush = Clush::new(
             look,
             Arc::clone(&plan.nodes),
@@ -272,7 +274,7 @@ impl Session<'_> {
             true => this.files(plan)?,
             false => None,
         };
-        let keys = this.interactive.then_some(&this.console.floor);
+        let keys = this.interactive.then_some(&this.console.terminal_lock);
         let (summary, signal) = this
             .runtime
             .attend(keys, async |requests| {
@@ -280,9 +282,9 @@ impl Session<'_> {
                     match &mut files {
                         Some(files) => {
                             let mut both = files.around(&mut clush);
-                            dispatch(plan, means, requests, &mut both).await
+                            dispatch(plan, executor, requests, &mut both).await
                         }
-                        None => dispatch(plan, means, requests, &mut clush).await,
+                        None => dispatch(plan, executor, requests, &mut clush).await,
                     }
                 };
                 tokio::select! {
@@ -356,7 +358,7 @@ impl Session<'_> {
 /// Waits for a node that no gateway is left for: the original gives up then.
 async fn stranded(tree: Option<&Tree>) -> String {
     match tree {
-        Some(tree) => tree.spoken.stranded().await,
+        Some(tree) => tree.notices.stranded().await,
         None => std::future::pending().await,
     }
 }

@@ -8,11 +8,11 @@ use super::failure::Failure;
 use super::options::Options;
 use super::ssh::native_options;
 use super::worker::{Given, Reached};
-use crate::cli::resolve::gateways::{self as tree, Spoken, Wording};
+use crate::cli::resolve::gateways::{self as tree, ConsoleNotices, Wording};
 use crate::config::Environment;
 use crate::config::clush::Verbosity;
 use crate::event::Outcome;
-use crate::gateway::{Reach, Worker};
+use crate::gateway::{Reach, SshClient};
 use crate::groups::Defaults;
 use crate::report::clush::Reasons;
 use crate::topology::{Topology, TopologyError};
@@ -61,7 +61,7 @@ fn read(file: &Path, environment: &Environment) -> Result<Topology, Failure> {
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) open: OpenGateways,
-    pub(super) spoken: Arc<Spoken>,
+    pub(super) notices: Arc<ConsoleNotices>,
 }
 
 impl Tree {
@@ -78,22 +78,22 @@ impl Tree {
         let user = native.as_ref().and_then(|native| native.user.clone());
         let reach = Reach {
             worker: match reasons {
-                Reasons::Ours => Worker::Native,
-                Reasons::Theirs => Worker::Ssh,
+                Reasons::Ours => SshClient::Native,
+                Reasons::Theirs => SshClient::Ssh,
             },
             user: user.or_else(|| given.user()),
             options: native.map_or_else(|| only_options(&words), |native| native.options),
             via: None,
             local: !remote,
         };
-        let spoken = Spoken::new(given.called, &given.console.err, Wording::Clush);
-        let spoken = Arc::new(spoken.map_err(|error| Failure::Named(error.to_string()))?);
+        let notices = ConsoleNotices::new(given.called, &given.console.err, Wording::Clush);
+        let notices = Arc::new(notices.map_err(|error| Failure::Named(error.to_string()))?);
         let ssh: Arc<dyn Transport> = ready.transport.into();
         let mut gateways = tree::gateways(
             topology.clone(),
             Arc::clone(&ssh),
             reach,
-            Arc::clone(&spoken),
+            Arc::clone(&notices),
         );
         gateways.lost = Some(Outcome::Exited { status: LOST });
         let open = gateways.open.clone();
@@ -107,7 +107,7 @@ impl Tree {
             launcher: Some(Box::new(gateways)),
         };
         let reached = Reached { ready, reasons };
-        Ok((Self { open, spoken }, reached))
+        Ok((Self { open, notices }, reached))
     }
 }
 

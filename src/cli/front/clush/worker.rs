@@ -12,14 +12,14 @@ use crate::config::clush::ClushConf;
 use crate::ini;
 use crate::plan::NodeName;
 use crate::report::clush::Reasons;
-use crate::terminal::ask::Person;
+use crate::terminal::ask::TerminalPrompter;
 use crate::transport::LoginUser;
 use crate::transport::ssh::Via;
 use crate::transport::ways::{self, Can, Reached as Ready, Way};
 
 /// A worker of `clush`.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(super) struct ClushWorker {
     /// Its name.
     pub(super) name: &'static str,
     /// How it reaches nodes.
@@ -49,7 +49,7 @@ pub(super) struct Reached {
 }
 
 /// All workers.
-static WORKERS: &[Worker] = &[
+static WORKERS: &[ClushWorker] = &[
     row("ssh", "native", ("ssh_path", "ssh_options")),
     row("openssh", "ssh", ("ssh_path", "ssh_options")),
     row("exec", "exec", ("", "")),
@@ -59,11 +59,15 @@ static WORKERS: &[Worker] = &[
     row("slurm", "slurm", ("", "ssh_options")),
 ];
 
-const fn row(name: &'static str, way: &'static str, keys: (&'static str, &'static str)) -> Worker {
-    Worker { name, way, keys }
+const fn row(
+    name: &'static str,
+    way: &'static str,
+    keys: (&'static str, &'static str),
+) -> ClushWorker {
+    ClushWorker { name, way, keys }
 }
 
-impl Worker {
+impl ClushWorker {
     /// The worker of that name.
     pub(super) fn by_name(name: &str) -> Result<&'static Self, Failure> {
         let found = WORKERS.iter().find(|worker| worker.name == name);
@@ -162,7 +166,7 @@ impl Given<'_> {
     }
 
     /// The person at the terminal.
-    fn person(&self) -> Result<Person, Failure> {
+    fn person(&self) -> Result<TerminalPrompter, Failure> {
         reach::person(self.called, self.console).map_err(|error| Failure::Named(error.to_string()))
     }
 }

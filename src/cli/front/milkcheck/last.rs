@@ -11,7 +11,7 @@ use crate::cli::state;
 
 /// The top-level services that failed, by directory of service files and action.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Book {
+struct Records {
     failed: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
@@ -34,22 +34,22 @@ impl Last {
 
     /// The services that failed in the last run of the action; `None` if none is remembered.
     pub(super) fn failed(&self, action: &str) -> Option<Vec<String>> {
-        let mut book = self.read();
-        book.failed.get_mut(&self.directory)?.remove(action)
+        let mut records = self.read();
+        records.failed.get_mut(&self.directory)?.remove(action)
     }
 
     /// Remembers which services failed.
     pub(super) fn remember(&self, action: &str, failed: Vec<String>) -> io::Result<()> {
-        let mut book = self.read();
-        let actions = book.failed.entry(self.directory.clone()).or_default();
+        let mut records = self.read();
+        let actions = records.failed.entry(self.directory.clone()).or_default();
         actions.insert(action.to_owned(), failed);
-        let mut text = serde_json::to_vec(&book)?;
+        let mut text = serde_json::to_vec(&records)?;
         text.push(b'\n');
         state::write(&self.file, &text)
     }
 
     /// What is remembered; a file that cannot be read remembers nothing.
-    fn read(&self) -> Book {
+    fn read(&self) -> Records {
         fs::read(&self.file)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())

@@ -1,10 +1,10 @@
 //! `milkcheck`, and `hash service`: services in the order of their dependencies (MilkCheck 1.2.4).
 
 mod last;
+mod lookups;
 mod native;
 mod options;
 mod procedure;
-mod world;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
@@ -16,14 +16,14 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::Options;
 use crate::cli::resolve::groups::resolver;
-use crate::cli::resolve::{Asked, Ground, nodes};
+use crate::cli::resolve::{Invocation, NodeAccess, nodes};
 use crate::cli::runtime::Runtime;
 use crate::cli::site::Site;
 use crate::cli::state;
 use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf, Report};
 use crate::config::services::{self, Loaded};
-use crate::exec::services::{ServiceMeans, ServicesEnd, run_services};
+use crate::exec::services::{ServiceSettings, ServicesEnd, run_services};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 use crate::report::ServiceReporter;
@@ -40,9 +40,9 @@ use crate::terminal::size;
 use crate::transport::shell::Shell;
 
 use last::Last;
+use lookups::SystemLookups;
 use native::Natives;
-use options::{GraphForm, HELP, OptionError, Options as Words, Wanted};
-use world::World;
+use options::{GraphForm, HELP, OptionError, Options as Words, Parsed};
 
 /// A mistake of the user.
 const USER_ERROR: u8 = 9;
@@ -64,7 +64,7 @@ const PROCEDURE: &str = "haproxy";
 pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
     let site = Site::new(Environment::of_process());
     let options = Options::default();
-    let asked = Asked {
+    let asked = Invocation {
         called,
         options: &options,
         site: &site,
@@ -74,7 +74,7 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
 }
 
 /// The same with options of `hash` in front.
-pub fn run_asked(asked: Asked<'_>, words: &[OsString], console: &mut Console) -> u8 {
+pub fn run_asked(asked: Invocation<'_>, words: &[OsString], console: &mut Console) -> u8 {
     let mut front = Front {
         called: asked.called,
         asked,
@@ -83,7 +83,7 @@ pub fn run_asked(asked: Asked<'_>, words: &[OsString], console: &mut Console) ->
     };
     let code = match front.run(words) {
         Ok(code) => code,
-        Err(trouble) => front.tell(trouble),
+        Err(error) => front.tell(error),
     };
     match console.close() {
         Ok(()) => code,
@@ -93,7 +93,7 @@ pub fn run_asked(asked: Asked<'_>, words: &[OsString], console: &mut Console) ->
 
 /// Why there is nothing to run.
 #[derive(Debug)]
-enum Trouble {
+enum Error {
     /// The command line is wrong.
     Options(String),
     /// Something else is.
@@ -106,25 +106,25 @@ enum Trouble {
     System(String),
 }
 
-impl From<ServiceError> for Trouble {
+impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {
         Self::Services(Box::new(error))
     }
 }
 
-impl From<CliError> for Trouble {
+impl From<CliError> for Error {
     fn from(error: CliError) -> Self {
         Self::Message(error.to_string())
     }
 }
 
-impl Trouble {
+impl Error {
     fn system(error: CliError) -> Self {
         Self::System(error.to_string())
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for Error {
     fn from(_: io::Error) -> Self {
         Self::Output
     }
@@ -132,36 +132,36 @@ impl From<io::Error> for Trouble {
 
 struct Front<'a> {
     called: &'a str,
-    asked: Asked<'a>,
+    asked: Invocation<'a>,
     console: &'a mut Console,
     verbosity: u8,
 }
 
 impl Front<'_> {
-    fn run(&mut self, words: &[OsString]) -> Result<u8, Trouble> {
+    fn run(&mut self, words: &[OsString]) -> Result<u8, Error> {
         let groups = resolver(&self.asked.site.environment);
-        let mut world = World { groups: &groups };
-        let asked = options::parse(words, |text| world.lenient(text));
+        let mut lookups = SystemLookups { groups: &groups };
+        let asked = options::parse(words, |text| lookups.lenient(text));
         let mut options = match asked {
-            Ok(Wanted::Version) => {
+            Ok(Parsed::Version) => {
                 writeln!(self.console.out, "milkcheck 1.2.4")?;
                 return Ok(0);
             }
-            Ok(Wanted::Help) => {
+            Ok(Parsed::Help) => {
                 self.console.out.write_all(HELP.as_bytes())?;
                 return Ok(0);
             }
-            Ok(Wanted::Print) => return self.print_procedure(),
-            Ok(Wanted::Run(options)) => options,
-            Err(OptionError::Invalid(message)) => return Err(Trouble::Options(message)),
-            Err(OptionError::Variable(message)) => return Err(Trouble::Message(message)),
+            Ok(Parsed::Print) => return self.print_procedure(),
+            Ok(Parsed::Run(options)) => options,
+            Err(OptionError::Invalid(message)) => return Err(Error::Options(message)),
+            Err(OptionError::Variable(message)) => return Err(Error::Message(message)),
         };
         self.verbosity = options.verbosity;
         self.lay_over(&mut options)?;
         let conf = self.configuration(&options)?;
         let action = match options.graph {
             Some(form) => {
-                let graph = self.load(&conf, &options, Purpose::Check, &mut world)?;
+                let graph = self.load(&conf, &options, Purpose::Check, &mut lookups)?;
                 return self.draw(&graph, &options, form);
             }
             None => options.words.pop(),
@@ -172,26 +172,26 @@ impl Front<'_> {
                     self.console.out,
                     "No actions specified, checking configuration..."
                 )?;
-                self.load(&conf, &options, Purpose::Check, &mut world)?;
+                self.load(&conf, &options, Purpose::Check, &mut lookups)?;
                 let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
                 writeln!(self.console.out, "{} seems good", directory.display())?;
                 Ok(0)
             }
             Some(action) => {
                 self.confirm(&conf, &options, &action)?;
-                let graph = self.load(&conf, &options, Purpose::Run, &mut world)?;
-                self.perform(&graph, (&conf, &options, &action), &world)
+                let graph = self.load(&conf, &options, Purpose::Run, &mut lookups)?;
+                self.perform(&graph, (&conf, &options, &action), &lookups)
             }
         }
     }
 
     /// The main configuration file's values.
-    fn configuration(&mut self, _options: &Words) -> Result<MilkcheckConf, Trouble> {
+    fn configuration(&mut self, _options: &Words) -> Result<MilkcheckConf, Error> {
         let path = self
             .environment()
             .get("MILKCHECK_CONF")
             .map_or_else(|| PathBuf::from(milkcheck::DEFAULT_PATH), PathBuf::from);
-        match milkcheck::load(&path).map_err(Trouble::Message)? {
+        match milkcheck::load(&path).map_err(Error::Message)? {
             Some(conf) => Ok(conf),
             None => {
                 if self.verbosity >= 2 {
@@ -209,17 +209,17 @@ impl Front<'_> {
         conf: &MilkcheckConf,
         options: &Words,
         purpose: Purpose,
-        world: &mut World<'_>,
-    ) -> Result<Graph, Trouble> {
+        lookups: &mut SystemLookups<'_>,
+    ) -> Result<Graph, Error> {
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
         let names_procedure = options.words.iter().any(|word| word == PROCEDURE);
         let mut loaded = if directory.is_dir() {
-            services::load(directory, &mut |name| world.names(name))?
+            services::load(directory, &mut |name| lookups.names(name))?
         } else if names_procedure {
             Loaded::default()
         } else {
             let message = format!("Invalid directory '{}'", directory.display());
-            return Err(Trouble::Message(message));
+            return Err(Error::Message(message));
         };
         let is_defined = |service: &Definition| service.name == PROCEDURE;
         if names_procedure && !loaded.definitions.services.iter().any(is_defined) {
@@ -233,16 +233,16 @@ impl Front<'_> {
         }
         let filter = node_filter(options);
         let defines = &options.defines;
-        let graph = resolve(&loaded.definitions, purpose, defines, &filter, world)?;
+        let graph = resolve(&loaded.definitions, purpose, defines, &filter, lookups)?;
         Ok(graph)
     }
 
     /// Puts the embedded procedure beside what the files define; their variables win.
-    fn add_procedure(&mut self, definitions: &mut Definitions, lab: bool) -> Result<(), Trouble> {
+    fn add_procedure(&mut self, definitions: &mut Definitions, lab: bool) -> Result<(), Error> {
         let yaml = self.procedure(lab)?.ok_or_else(|| {
             let message =
                 "the configuration has no [haproxy.instances] for the procedure `haproxy`";
-            Trouble::Message(message.to_owned())
+            Error::Message(message.to_owned())
         })?;
         let mut names = |name: &str| Ok(vec![name.to_owned()]);
         let embedded =
@@ -258,7 +258,7 @@ impl Front<'_> {
     }
 
     /// The YAML of the embedded procedure; `None` if the configuration has no instances.
-    fn procedure(&self, lab: bool) -> Result<Option<String>, Trouble> {
+    fn procedure(&self, lab: bool) -> Result<Option<String>, Error> {
         let instances = &self.asked.site.values()?.haproxy.instances;
         Ok(if !instances.is_empty() {
             let instances = instances.iter().map(|(name, one)| (name.as_str(), one));
@@ -273,7 +273,7 @@ impl Front<'_> {
         })
     }
 
-    fn print_procedure(&mut self) -> Result<u8, Trouble> {
+    fn print_procedure(&mut self) -> Result<u8, Error> {
         let yaml = match self.procedure(false)? {
             Some(yaml) => yaml,
             None => procedure::yaml([("puppet", &procedure::example())]),
@@ -287,7 +287,7 @@ impl Front<'_> {
     }
 
     /// Lays what stands in front of `service` over the words behind it.
-    fn lay_over(&mut self, words: &mut Words) -> Result<(), Trouble> {
+    fn lay_over(&mut self, words: &mut Words) -> Result<(), Error> {
         let Options {
             targets,
             care,
@@ -317,7 +317,7 @@ impl Front<'_> {
         conf: &MilkcheckConf,
         options: &Words,
         action: &str,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Error> {
         if options.assume_yes || !conf.confirm_actions.iter().any(|name| name == action) {
             return Ok(());
         }
@@ -331,11 +331,11 @@ impl Front<'_> {
         let _ = io::stdin().lock().read_line(&mut answer);
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(Trouble::Message("Execution aborted by user".to_owned())),
+            _ => Err(Error::Message("Execution aborted by user".to_owned())),
         }
     }
 
-    fn draw(&mut self, graph: &Graph, options: &Words, form: GraphForm) -> Result<u8, Trouble> {
+    fn draw(&mut self, graph: &Graph, options: &Words, form: GraphForm) -> Result<u8, Error> {
         let mut tops = services_named(graph, &options.words)?;
         if tops.is_empty() {
             tops = graph.tops().to_vec();
@@ -360,8 +360,8 @@ impl Front<'_> {
         &mut self,
         graph: &Graph,
         (conf, options, action): (&MilkcheckConf, &Words, &str),
-        world: &World<'_>,
-    ) -> Result<u8, Trouble> {
+        lookups: &SystemLookups<'_>,
+    ) -> Result<u8, Error> {
         let is_reversed = conf.reverse_actions.iter().any(|name| name == action);
         let direction = if is_reversed {
             Direction::Reverse
@@ -373,7 +373,7 @@ impl Front<'_> {
         if options.failed_of_last {
             let failed = last.as_ref().and_then(|last| last.failed(action));
             let failed = failed.ok_or_else(|| {
-                Trouble::Message(format!("No run of {action} with these services is known"))
+                Error::Message(format!("No run of {action} with these services is known"))
             })?;
             services = failed
                 .iter()
@@ -401,11 +401,11 @@ impl Front<'_> {
             (graph, &walk, action),
             self.asked,
             self.console,
-            world.groups,
+            lookups.groups,
         )?;
-        let ground = self.ground(graph, options)?;
-        let remote = ground.as_ref().map(|ground| &*ground.reached.transport);
-        let limits = ground.as_ref().map(|ground| ground.limits);
+        let access = self.access(graph, options)?;
+        let remote = access.as_ref().map(|access| &*access.reached.transport);
+        let limits = access.as_ref().map(|access| access.limits);
         let scratch = self.asked.site.scratch();
         let fanout = self
             .asked
@@ -413,7 +413,7 @@ impl Front<'_> {
             .reach
             .fanout
             .or(NonZeroUsize::new(conf.fanout));
-        let means = ServiceMeans {
+        let settings = ServiceSettings {
             here: &Shell,
             remote: remote.unwrap_or(&Shell),
             native: &natives,
@@ -423,7 +423,7 @@ impl Front<'_> {
             scratch: &scratch,
         };
         let look = self.look(options.report.unwrap_or(conf.report), direction);
-        let floor = self.console.floor.clone();
+        let terminal_lock = self.console.terminal_lock.clone();
         let (out, err) = (&mut self.console.out, &mut self.console.err);
         let mut reporter: Box<dyn ServiceReporter> = if options.json {
             Box::new(ServiceJson::new(graph, out, SystemTime::now))
@@ -435,12 +435,12 @@ impl Front<'_> {
                 Box::new(text)
             }
         };
-        let runtime = Runtime::start().map_err(Trouble::system)?;
+        let runtime = Runtime::start().map_err(Error::system)?;
         let (end, signal) = runtime
-            .attend(Some(&floor), async |requests| {
-                run_services(graph, &mut walk, &means, requests, &mut *reporter).await
+            .attend(Some(&terminal_lock), async |requests| {
+                run_services(graph, &mut walk, &settings, requests, &mut *reporter).await
             })
-            .map_err(Trouble::system)?;
+            .map_err(Error::system)?;
         drop(reporter);
         match end {
             ServicesEnd::Over => {
@@ -453,7 +453,7 @@ impl Front<'_> {
     }
 
     /// The exit code of a run that came to its end.
-    fn judge(&mut self, walk: &Walk<'_>, natives: &Natives) -> Result<u8, Trouble> {
+    fn judge(&mut self, walk: &Walk<'_>, natives: &Natives) -> Result<u8, Error> {
         if natives.changed() && self.verbosity > 0 {
             let called = self.called;
             self.console.complain(format_args!(
@@ -525,7 +525,7 @@ impl Front<'_> {
     }
 
     /// How nodes are reached, if any is.
-    fn ground(&self, graph: &Graph, words: &Words) -> Result<Option<Ground>, Trouble> {
+    fn access(&self, graph: &Graph, words: &Words) -> Result<Option<NodeAccess>, Error> {
         let is_remote = graph
             .actions()
             .iter()
@@ -536,11 +536,11 @@ impl Front<'_> {
         let nodes: NodeSet = graph.nodes().iter().collect();
         let mut options = self.asked.options.clone();
         options.targets.lab = words.lab;
-        let asked = Asked {
+        let asked = Invocation {
             options: &options,
             ..self.asked
         };
-        Ok(Some(Ground::resolve(asked, &nodes, self.console)?))
+        Ok(Some(NodeAccess::resolve(asked, &nodes, self.console)?))
     }
 
     fn columns(&self) -> usize {
@@ -561,30 +561,30 @@ impl Front<'_> {
     }
 
     /// Tells why nothing is run, and returns the exit code.
-    fn tell(&mut self, trouble: Trouble) -> u8 {
+    fn tell(&mut self, error: Error) -> u8 {
         // What was written before comes first.
         let _ = self.console.out.flush();
-        match trouble {
-            Trouble::Options(message) => {
+        match error {
+            Error::Options(message) => {
                 self.log("CRITICAL", &format!("Invalid options: {message}"));
                 self.console.complain("");
                 let _ = self.console.out.write_all(HELP.as_bytes());
                 USER_ERROR
             }
-            Trouble::Message(message) => {
+            Error::Message(message) => {
                 if self.verbosity >= 1 {
                     self.log("ERROR", &message);
                 }
                 USER_ERROR
             }
-            Trouble::Services(error) => {
+            Error::Services(error) => {
                 if self.verbosity >= 1 {
                     self.tell_error(&error);
                 }
                 USER_ERROR
             }
-            Trouble::Output => OUTPUT_LOST,
-            Trouble::System(message) => {
+            Error::Output => OUTPUT_LOST,
+            Error::System(message) => {
                 if self.verbosity >= 1 {
                     self.log("ERROR", &message);
                 }
@@ -626,13 +626,13 @@ fn clock() -> String {
 }
 
 /// The top-level services of these names.
-fn services_named(graph: &Graph, names: &[String]) -> Result<Vec<ServiceId>, Trouble> {
+fn services_named(graph: &Graph, names: &[String]) -> Result<Vec<ServiceId>, Error> {
     let mut found = Vec::with_capacity(names.len());
     for name in names {
         match graph.find_top(name) {
             Some(id) if found.contains(&id) => {}
             Some(id) => found.push(id),
-            None => return Err(Trouble::Message(format!("Undefined service [{name}]"))),
+            None => return Err(Error::Message(format!("Undefined service [{name}]"))),
         }
     }
     Ok(found)

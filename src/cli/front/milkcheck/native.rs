@@ -14,11 +14,11 @@ use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::haproxy::notes::{self, Words};
 use crate::cli::ledger::{About, Log};
-use crate::cli::resolve::{Asked, sockets};
+use crate::cli::resolve::{Invocation, sockets};
 use crate::event::{ErrorCode, Outcome, Summary};
 use crate::exec::change::{Note, Order, Resources, What, change};
 use crate::exec::services::{Native, NativeAct};
-use crate::exec::{Means, dispatch};
+use crate::exec::{Executor, dispatch};
 use crate::haproxy::change::Wanted;
 use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
@@ -53,7 +53,7 @@ impl Natives {
     /// What the native actions of a walk need. `action` is the one asked for.
     pub(super) fn prepare(
         (graph, walk, action): (&Graph, &Walk<'_>, &str),
-        asked: Asked<'_>,
+        asked: Invocation<'_>,
         console: &Console,
         groups: &dyn Groups,
     ) -> Result<Self, CliError> {
@@ -137,8 +137,8 @@ impl Natives {
         let mut status = Status::new(names, job.sockets.clone(), job.selectors.clone());
         status.only_bad = job.task.bad || job.task.servers.is_empty();
         status.may_miss = true;
-        let means = Means::new(act.transport, &status);
-        let summary = dispatch(act.plan, means, act.stops, act.log).await;
+        let executor = Executor::new(act.transport, &status);
+        let summary = dispatch(act.plan, executor, act.stops, act.log).await;
         let reached = summary
             .outcomes
             .iter()

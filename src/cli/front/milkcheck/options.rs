@@ -78,7 +78,7 @@ pub(super) struct Options {
 
 /// What a command line comes to.
 #[derive(Debug)]
-pub(super) enum Wanted {
+pub(super) enum Parsed {
     Run(Box<Options>),
     Version,
     Help,
@@ -148,7 +148,7 @@ const OPTIONS: &[Opt<Id>] = &[
 pub(super) fn parse(
     words: &[OsString],
     mut nodes: impl FnMut(&str) -> Option<NodeSet>,
-) -> Result<Wanted, OptionError> {
+) -> Result<Parsed, OptionError> {
     let invalid = |message: String| OptionError::Invalid(format!(" {message}"));
     let mut options = Options {
         verbosity: 1,
@@ -159,9 +159,9 @@ pub(super) fn parse(
     parser.intersperse(true);
     while let Some(found) = parser.next_option().map_err(invalid)? {
         match found.id {
-            Id::Version => return Ok(Wanted::Version),
-            Id::Help => return Ok(Wanted::Help),
-            Id::Print if found.text() == "haproxy" => return Ok(Wanted::Print),
+            Id::Version => return Ok(Parsed::Version),
+            Id::Help => return Ok(Parsed::Help),
+            Id::Print if found.text() == "haproxy" => return Ok(Parsed::Print),
             Id::OnlyNodes | Id::ExcludeNodes => {
                 let text = found.text();
                 let set = nodes(&text).ok_or_else(|| {
@@ -193,7 +193,7 @@ pub(super) fn parse(
         .into_iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    Ok(Wanted::Run(Box::new(options)))
+    Ok(Parsed::Run(Box::new(options)))
 }
 
 /// Takes out `--graph=FORM`: the original's option has no value.
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
     use crate::nodeset::{self, NoGroups};
 
-    fn asked(line: &str) -> Result<Wanted, OptionError> {
+    fn asked(line: &str) -> Result<Parsed, OptionError> {
         let words: Vec<OsString> = line
             .split(' ')
             .filter(|w| !w.is_empty())
@@ -331,8 +331,8 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match asked(line).unwrap() {
-            Wanted::Run(options) => *options,
-            other @ (Wanted::Version | Wanted::Help | Wanted::Print) => panic!("{other:?}"),
+            Parsed::Run(options) => *options,
+            other @ (Parsed::Version | Parsed::Help | Parsed::Print) => panic!("{other:?}"),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::groups::Defaults;
 use crate::nodeset::{Axes, Builder, EvalError, NodeSet, RangeSet, Style, group_nodes};
 
 use input::Reader;
-use options::{Asked, Command, Operation, Options};
+use options::{Command, Operation, Options, Parsed};
 
 /// The version of the original whose behaviour this is.
 const VERSION: &str = "1.10.1";
@@ -62,9 +62,9 @@ pub fn run(called: &str, words: &[OsString], console: &mut Console) -> u8 {
         }
     };
     let done = match asked {
-        Asked::Help => writeln!(console.out, "{}\n\n{HELP}", usage(called)).map_err(Failure::from),
-        Asked::Version => writeln!(console.out, "{called} {VERSION}").map_err(Failure::from),
-        Asked::Run(options, command) => execute(*options, &command, console),
+        Parsed::Help => writeln!(console.out, "{}\n\n{HELP}", usage(called)).map_err(Failure::from),
+        Parsed::Version => writeln!(console.out, "{called} {VERSION}").map_err(Failure::from),
+        Parsed::Run(options, command) => execute(*options, &command, console),
     };
     let written = console.close();
     match done.and_then(|()| written.map_err(Failure::from)) {

@@ -76,7 +76,7 @@ pub(super) struct Options {
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Parsed {
     Help,
     Version,
     Run(Box<Options>, Command),
@@ -161,15 +161,15 @@ pub(super) fn operation(word: &str) -> Option<Operation> {
 ///
 /// # Errors
 /// The usage error's text.
-pub(super) fn read(words: &[OsString]) -> Result<Asked, String> {
+pub(super) fn read(words: &[OsString]) -> Result<Parsed, String> {
     let mut options = Options::default();
     let mut parser = Parser::new(OPTIONS, words);
     while let Some(found) = parser.next_option()? {
         if found.id == Id::Help {
-            return Ok(Asked::Help);
+            return Ok(Parsed::Help);
         }
         if found.id == Id::Version {
-            return Ok(Asked::Version);
+            return Ok(Parsed::Version);
         }
         options.take(&found)?;
     }
@@ -179,7 +179,7 @@ pub(super) fn read(words: &[OsString]) -> Result<Asked, String> {
         .map(|word| getopt::text(word))
         .collect();
     let command = options.check()?;
-    Ok(Asked::Run(Box::new(options), command))
+    Ok(Parsed::Run(Box::new(options), command))
 }
 
 impl Options {

@@ -14,17 +14,17 @@ use clap::Args;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::{self, Options};
-use crate::cli::resolve::{Asked, reach};
+use crate::cli::resolve::{Invocation, reach};
 use crate::cli::runtime::Runtime;
 use crate::cli::task::{Here, Request};
 use crate::cli::verb::VerbArgs;
-use crate::gateway::{self, Ask, Hello, Reach, Worker};
+use crate::gateway::{self, Ask, Hello, Reach, SshClient};
 use crate::nodeset::NodeSet;
 use crate::report::gateway::Voice;
 use crate::topology::{Route, Topology};
 use crate::trace::Trace;
 use crate::transport::Transport;
-use crate::transport::gateway::{Above, Gateways, Messages, OpenGateways, Program};
+use crate::transport::gateway::{Gateways, Messages, OpenGateways, Parent, Program};
 
 /// More nodes are not taken for one gateway.
 const MOST: usize = 1_000_000;
@@ -41,7 +41,11 @@ impl VerbArgs for GatewayArgs {
 
 impl Here for GatewayArgs {
     /// Serves one caller.
-    fn perform(self: Box<Self>, asked: Asked<'_>, console: &mut Console) -> Result<u8, CliError> {
+    fn perform(
+        self: Box<Self>,
+        asked: Invocation<'_>,
+        console: &mut Console,
+    ) -> Result<u8, CliError> {
         let out = console.out.get_ref().try_clone().map_err(lost)?;
         let voice = Voice::new(out.try_clone().map_err(lost)?);
         voice.say(&[Hello::ours()]).map_err(lost)?;
@@ -77,13 +81,13 @@ fn nodes(text: &str) -> Result<NodeSet, CliError> {
 /// The way to nodes over SSH.
 fn ssh(
     reach: &Reach,
-    (asked, console): (Asked<'_>, &Console),
+    (asked, console): (Invocation<'_>, &Console),
 ) -> Result<Arc<dyn Transport>, CliError> {
     let options = Options {
         reach: request::Reach {
             worker: Some(match reach.worker {
-                Worker::Native => "native".to_owned(),
-                Worker::Ssh => "ssh".to_owned(),
+                SshClient::Native => "native".to_owned(),
+                SshClient::Ssh => "ssh".to_owned(),
             }),
             user: reach.user.clone(),
             ssh_option: reach.options.clone(),
@@ -92,7 +96,7 @@ fn ssh(
         },
         ..Options::default()
     };
-    let asked = Asked {
+    let asked = Invocation {
         options: &options,
         ..asked
     };
@@ -111,7 +115,7 @@ fn below(
     (root, routes): (&str, &[(String, String)]),
     (reach, install): (Reach, bool),
     transport: Arc<dyn Transport>,
-    above: Arc<dyn Above>,
+    parent: Arc<dyn Parent>,
 ) -> Result<Option<Gateways>, CliError> {
     if routes.is_empty() {
         return Ok(None);
@@ -135,7 +139,7 @@ fn below(
         reach,
         install,
         lost: None,
-        above,
+        parent,
         open: OpenGateways::default(),
     }))
 }

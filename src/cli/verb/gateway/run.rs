@@ -13,10 +13,10 @@ use super::turns::{InTurn, Turns};
 use super::{MOST, bad, below, nodes, ssh};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::config;
 use crate::event::{Meter, NodeId, Outcome, Stop};
-use crate::exec::{Means, dispatch};
+use crate::exec::{Executor, dispatch};
 use crate::gateway::{self, Ask, Run};
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName, Plan, Tolerance};
@@ -31,18 +31,18 @@ use crate::work::Work;
 /// Serves one run.
 pub(super) async fn serve(
     run: Run,
-    here: (Asked<'_>, &Console),
+    here: (Invocation<'_>, &Console),
     voice: Voice,
     (mut asks, signals): (Messages<Stdin>, &mut mpsc::Receiver<Stop>),
 ) -> Result<u8, CliError> {
     let share = Share::new(&run, &here.0.site.scratch())?;
     let plan = plan(&run, &share.names)?;
     let turns = Arc::new(Turns::new(voice.clone()));
-    let (leaves, gateways) = means(&run, &share, &turns, here)?;
+    let (leaves, gateways) = executor(&run, &share, &turns, here)?;
     let transport = InTurn::new(&*leaves, &turns);
-    let means = Means {
+    let executor = Executor {
         launcher: gateways.as_ref().map(|gateways| gateways as &dyn Launcher),
-        ..Means::new(&transport, &share)
+        ..Executor::new(&transport, &share)
     };
     let mut upward = Upward::new(voice, Arc::clone(&share.names));
     let (stop, mut stops) = mpsc::channel(8);
@@ -86,17 +86,17 @@ pub(super) async fn serve(
         }
     };
     tokio::select! {
-        _ = dispatch(&plan, means, &mut stops, &mut upward) => Ok(0),
+        _ = dispatch(&plan, executor, &mut stops, &mut upward) => Ok(0),
         error = listening => Err(error),
     }
 }
 
 /// The way to the leaves, and to gateways further down.
-fn means(
+fn executor(
     run: &Run,
     share: &Share,
     turns: &Arc<Turns>,
-    here: (Asked<'_>, &Console),
+    here: (Invocation<'_>, &Console),
 ) -> Result<(Arc<dyn Transport>, Option<Gateways>), CliError> {
     let ssh = ssh(&run.reach, here)?;
     let leaves: Arc<dyn Transport> = if run.reach.local {

@@ -9,18 +9,18 @@ use tokio::sync::mpsc;
 use super::{below, nodes, ssh};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::resolve::Asked;
+use crate::cli::resolve::Invocation;
 use crate::event::Stop;
 use crate::gateway::session::{Reply, Setup};
 use crate::plan::NodeName;
-use crate::transport::gateway::{Above, Messages, Notice, Outbox, Routed, serve as hand_out};
+use crate::transport::gateway::{Messages, Notice, Outbox, Parent, Routed, serve as hand_out};
 use crate::transport::local::Local;
 use crate::transport::{Transport, raise_file_limit};
 
 /// Hands out sessions until the caller is gone.
 pub(super) async fn serve(
     setup: Setup,
-    here: (Asked<'_>, &Console),
+    here: (Invocation<'_>, &Console),
     out: File,
     (mut calls, signals): (Messages<Stdin>, &mut mpsc::Receiver<Stop>),
 ) -> Result<u8, CliError> {
@@ -62,7 +62,7 @@ pub(super) async fn serve(
 #[derive(Debug)]
 struct Upward(Arc<Outbox>);
 
-impl Above for Upward {
+impl Parent for Upward {
     fn notice(&self, notice: Notice<'_>) {
         match notice {
             Notice::Failed { gateway, message } => self.0.push(&Reply::Failed {

@@ -13,7 +13,7 @@ use crate::gateway::merge::MOST;
 use crate::nodeset::NodeSet;
 use crate::plan::{Limits, NodeName};
 use crate::report::gateway::Voice;
-use crate::transport::gateway::{Above, Notice};
+use crate::transport::gateway::{Notice, Parent};
 use crate::transport::{BoxFuture, Session, Transport};
 
 /// So long a node waits for others, to ask together.
@@ -116,7 +116,7 @@ impl Turns {
 }
 
 /// Gateways further down ask us, and we ask above.
-impl Above for Turns {
+impl Parent for Turns {
     fn notice(&self, notice: Notice<'_>) {
         match notice {
             Notice::Failed { gateway, message } => self.say(Tell::Failed {

@@ -15,7 +15,7 @@ use crate::cli::runtime::Runtime;
 use crate::config::parse_limit;
 use crate::event::{Ending, Summary};
 use crate::exec::pool::SessionPool;
-use crate::exec::{Means, dispatch};
+use crate::exec::{Executor, dispatch};
 use crate::nodeset::{Groups, NodeSet};
 use crate::report::text::Count;
 use crate::report::{self, Audience, Format};
@@ -46,7 +46,7 @@ pub(super) struct Session<'j, 'a> {
 
 /// Where lines come from.
 enum Input {
-    Person(Editor),
+    Typed(Editor),
     Script(Script),
 }
 
@@ -104,7 +104,7 @@ impl<'j, 'a> Session<'j, 'a> {
         let state = environment.xdg("XDG_STATE_HOME", ".local/state");
         let history = state.map(|state| state.join("hash/shell_history"));
         interactive::editor(environment, history, words)
-            .map(Input::Person)
+            .map(Input::Typed)
             .map_err(|error| CliError::system(format!("cannot use the terminal: {error}")))
     }
 
@@ -145,7 +145,7 @@ impl<'j, 'a> Session<'j, 'a> {
         let is_script = matches!(self.input, Input::Script(_));
         let asking = async {
             match &mut self.input {
-                Input::Person(editor) => Ok(editor.line(&prompt).await),
+                Input::Typed(editor) => Ok(editor.line(&prompt).await),
                 Input::Script(script) => script.line().await,
             }
         };
@@ -222,7 +222,7 @@ impl<'j, 'a> Session<'j, 'a> {
     }
 
     fn remember(&mut self, line: &str) {
-        if let Input::Person(editor) = &mut self.input
+        if let Input::Typed(editor) = &mut self.input
             && !line.trim().is_empty()
             && let Err(error) = editor.remember(line)
         {
@@ -264,17 +264,17 @@ impl<'j, 'a> Session<'j, 'a> {
                 pty: false,
             },
         };
-        let keys = matches!(self.input, Input::Person(_));
+        let keys = matches!(self.input, Input::Typed(_));
         let pool = &self.pool;
         let summary = self
             .job
-            .show_on(signals, keys, async |course, requests, reporter| {
-                let means = Means {
-                    launcher: course.reached.launcher.as_deref(),
+            .show_on(signals, keys, async |planned, requests, reporter| {
+                let executor = Executor {
+                    launcher: planned.reached.launcher.as_deref(),
                     pool: Some(pool),
-                    ..Means::new(&*course.reached.transport, &work)
+                    ..Executor::new(&*planned.reached.transport, &work)
                 };
-                dispatch(course.plan, means, requests, reporter).await
+                dispatch(planned.plan, executor, requests, reporter).await
             })
             .await?;
         self.over(&summary, signals)

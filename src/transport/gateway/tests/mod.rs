@@ -140,7 +140,7 @@ impl Session for Talk {
 #[derive(Debug, Default)]
 struct Noted(Mutex<Vec<String>>);
 
-impl Above for Noted {
+impl Parent for Noted {
     fn notice(&self, notice: Notice<'_>) {
         let text = match notice {
             Notice::Failed { gateway, message } => format!("{gateway}: {message}"),
@@ -190,14 +190,14 @@ async fn run_within(
     let scripts = scripts
         .iter()
         .map(|(name, steps)| ((*name).to_owned(), steps.clone()));
-    let above = Arc::new(Noted::default());
+    let parent = Arc::new(Noted::default());
     let gateways = Gateways {
         topology,
         transport: Arc::new(Scripted(Mutex::new(scripts.collect()))),
         reach: Reach::default(),
         install: None,
         lost: None,
-        above: Arc::clone(&above) as _,
+        parent: Arc::clone(&parent) as _,
         open: OpenGateways::default(),
     };
     let names: Arc<[NodeName]> = (1..=4).map(|n| format!("t{n}").into()).collect();
@@ -239,7 +239,7 @@ async fn run_within(
     };
     tokio::join!(launching, watching);
     assert_eq!(gateways.open.count(), 0);
-    let notices = above.0.lock().unwrap().clone();
+    let notices = parent.0.lock().unwrap().clone();
     Ran {
         events: seen,
         notices,

@@ -64,14 +64,14 @@ impl Site {
         )
     }
 
-    fn gateways(&self, topology: Topology, above: Arc<dyn super::Above>) -> Gateways {
+    fn gateways(&self, topology: Topology, parent: Arc<dyn super::Parent>) -> Gateways {
         Gateways {
             topology,
             transport: Arc::new(self.clone()),
             reach: Reach::default(),
             install: None,
             lost: None,
-            above,
+            parent,
             open: OpenGateways::default(),
         }
     }
@@ -109,7 +109,7 @@ impl Transport for Site {
 #[derive(Debug)]
 struct Inner;
 
-impl super::Above for Inner {
+impl super::Parent for Inner {
     fn notice(&self, _notice: super::Notice<'_>) {}
 
     fn is_user(&self) -> bool {
@@ -621,7 +621,7 @@ async fn without_any_gateway_there_is_no_way_until_one_is_back() {
         reach: Reach::default(),
         install: None,
         lost: None,
-        above: Arc::clone(&noted) as _,
+        parent: Arc::clone(&noted) as _,
         open: OpenGateways::default(),
     };
     let transport = Routed::new(gateways, Arc::new(Sim::new()), "");
@@ -651,7 +651,7 @@ fn scripted(steps: Vec<Step>) -> (Routed, Arc<Noted>) {
         reach: Reach::default(),
         install: None,
         lost: None,
-        above: Arc::clone(&noted) as _,
+        parent: Arc::clone(&noted) as _,
         open: OpenGateways::default(),
     };
     (Routed::new(gateways, Arc::new(Sim::new()), ""), noted)

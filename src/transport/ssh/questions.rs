@@ -1,4 +1,4 @@
-//! The person at the terminal: asked one thing at a time, told each thing once, and secrets remembered for the run.
+//! Questions to the user: one at a time, each warning once, and secrets kept for the run.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use super::clock::Asking;
 use crate::prompt::{Echo, Prompter};
 
-/// The one who can be asked.
+/// Asks the user on behalf of all connections.
 #[derive(Debug)]
-pub(super) struct Person {
+pub(super) struct Questions {
     prompter: Arc<dyn Prompter>,
     pub(super) asking: Asking,
     turn: Mutex<()>,
@@ -42,7 +42,7 @@ pub(super) struct Typed {
     asked: u32,
 }
 
-impl Person {
+impl Questions {
     pub(super) fn new(prompter: Arc<dyn Prompter>) -> Self {
         Self {
             prompter,
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    fn person(answers: &[&'static str]) -> (Person, Arc<Script>) {
+    fn questions(answers: &[&'static str]) -> (Questions, Arc<Script>) {
         let script = Arc::new(Script::default());
         script
             .answers
@@ -159,13 +159,13 @@ mod tests {
             .unwrap()
             .extend(answers.iter().rev().copied());
         let prompter: Arc<dyn Prompter> = script.clone();
-        (Person::new(prompter), script)
+        (Questions::new(prompter), script)
     }
 
     #[tokio::test]
     async fn many_nodes_ask_once() {
-        let (person, script) = person(&["sesame"]);
-        let asks = (0..50).map(|_| person.secret("u", "password: ", None, 3));
+        let (questions, script) = questions(&["sesame"]);
+        let asks = (0..50).map(|_| questions.secret("u", "password: ", None, 3));
         let got = futures_util::future::join_all(asks).await;
         assert!(
             got.iter()
@@ -176,32 +176,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_secret_is_asked_for_again_until_one_works() {
-        let (person, script) = person(&["wrong", "right", "never"]);
-        let wrong = person.secret("u", "p", None, 3).await.unwrap();
-        let right = person.secret("u", "p", Some(&wrong), 3).await.unwrap();
+        let (questions, script) = questions(&["wrong", "right", "never"]);
+        let wrong = questions.secret("u", "p", None, 3).await.unwrap();
+        let right = questions.secret("u", "p", Some(&wrong), 3).await.unwrap();
         assert_eq!(right.value.as_ref(), "right");
         // Another node that was refused the first one gets the second without a question.
-        let same = person.secret("u", "p", Some(&wrong), 3).await.unwrap();
+        let same = questions.secret("u", "p", Some(&wrong), 3).await.unwrap();
         assert_eq!(same.value.as_ref(), "right");
-        person.secret_worked("u", &right).await;
-        assert!(person.secret("u", "p", Some(&right), 3).await.is_none());
+        questions.secret_worked("u", &right).await;
+        assert!(questions.secret("u", "p", Some(&right), 3).await.is_none());
         assert_eq!(script.asked.lock().unwrap().len(), 2);
     }
 
     #[tokio::test]
     async fn nobody_there_is_asked_once_too() {
-        let (person, script) = person(&[]);
-        assert!(person.secret("u", "p", None, 3).await.is_none());
-        assert!(person.secret("u", "p", None, 3).await.is_none());
+        let (questions, script) = questions(&[]);
+        assert!(questions.secret("u", "p", None, 3).await.is_none());
+        assert!(questions.secret("u", "p", None, 3).await.is_none());
         assert_eq!(script.asked.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn warnings_come_once() {
-        let (person, script) = person(&[]);
-        person.warn_once("a");
-        person.warn_once("a");
-        person.warn_once("b");
+        let (questions, script) = questions(&[]);
+        questions.warn_once("a");
+        questions.warn_once("a");
+        questions.warn_once("b");
         assert_eq!(*script.told.lock().unwrap(), ["a", "b"]);
     }
 }

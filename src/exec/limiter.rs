@@ -12,7 +12,7 @@ use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Tr
 
 /// Lets at most so many through at one time; the others wait their turn.
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(super) struct Limiter {
     state: Arc<Mutex<State>>,
 }
 
@@ -33,7 +33,7 @@ impl State {
     }
 }
 
-impl Gate {
+impl Limiter {
     pub(super) fn new(default: usize) -> Self {
         let state = State {
             default,
@@ -50,7 +50,7 @@ impl Gate {
     pub(super) fn limit(&self, fanout: usize) -> Limit {
         *self.lock().limits.entry(fanout).or_default() += 1;
         Limit {
-            gate: self.clone(),
+            limiter: self.clone(),
             fanout,
         }
     }
@@ -109,14 +109,14 @@ impl Gate {
 /// The limit of a running action.
 #[derive(Debug)]
 pub(super) struct Limit {
-    gate: Gate,
+    limiter: Limiter,
     fanout: usize,
 }
 
 impl Drop for Limit {
     fn drop(&mut self) {
         {
-            let mut state = self.gate.lock();
+            let mut state = self.limiter.lock();
             if let Some(count) = state.limits.get_mut(&self.fanout) {
                 *count -= 1;
                 if *count == 0 {
@@ -124,13 +124,13 @@ impl Drop for Limit {
                 }
             }
         }
-        self.gate.admit();
+        self.limiter.admit();
     }
 }
 
 /// The right to run one process.
 #[derive(Debug)]
-pub(super) struct Permit(Gate);
+pub(super) struct Permit(Limiter);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -140,20 +140,20 @@ impl Drop for Permit {
 }
 
 /// A transport whose sessions each hold a permit.
-pub(super) struct Gated<'a> {
+pub(super) struct Limited<'a> {
     pub(super) inner: &'a dyn Transport,
-    pub(super) gate: Gate,
+    pub(super) limiter: Limiter,
     /// The permit the first session takes, which its action has waited for.
     pub(super) first: Mutex<Option<Permit>>,
 }
 
-impl fmt::Debug for Gated<'_> {
+impl fmt::Debug for Limited<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl Transport for Gated<'_> {
+impl Transport for Limited<'_> {
     fn connect<'a>(
         &'a self,
         node: &'a NodeName,
@@ -167,7 +167,7 @@ impl Transport for Gated<'_> {
                 .take();
             let permit = match first {
                 Some(permit) => permit,
-                None => self.gate.enter().await,
+                None => self.limiter.enter().await,
             };
             let session = self.inner.connect(node, limits).await?;
             Ok(Box::new(Held { session, permit }) as Box<dyn Session>)
@@ -209,12 +209,12 @@ mod tests {
 
     #[test]
     fn the_smallest_limit_holds_and_turns_are_taken_in_order() {
-        let gate = Gate::new(3);
-        let one = gate.enter().now_or_never().unwrap();
-        let two = gate.enter().now_or_never().unwrap();
-        let strict = gate.limit(1);
-        let mut third = Box::pin(gate.enter());
-        let mut fourth = Box::pin(gate.enter());
+        let limiter = Limiter::new(3);
+        let one = limiter.enter().now_or_never().unwrap();
+        let two = limiter.enter().now_or_never().unwrap();
+        let strict = limiter.limit(1);
+        let mut third = Box::pin(limiter.enter());
+        let mut fourth = Box::pin(limiter.enter());
         assert!(third.as_mut().now_or_never().is_none());
         assert!(fourth.as_mut().now_or_never().is_none());
         drop(one);
@@ -229,12 +229,12 @@ mod tests {
 
     #[test]
     fn who_gives_up_waiting_is_passed_over() {
-        let gate = Gate::new(1);
-        let one = gate.enter().now_or_never().unwrap();
-        let mut gone = Box::pin(gate.enter());
+        let limiter = Limiter::new(1);
+        let one = limiter.enter().now_or_never().unwrap();
+        let mut gone = Box::pin(limiter.enter());
         assert!(gone.as_mut().now_or_never().is_none());
         drop(gone);
-        let mut next = Box::pin(gate.enter());
+        let mut next = Box::pin(limiter.enter());
         assert!(next.as_mut().now_or_never().is_none());
         drop(one);
         assert!(next.as_mut().now_or_never().is_some());

@@ -1,18 +1,18 @@
-//! What the values of service files ask of the world: node sets, groups, and commands in `%( )`.
+//! What the values of service files look up: node sets, groups, and commands in `%( )`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use crate::nodeset::{self, EvalError, Groups, NodeSet};
 use crate::plan::NodeName;
-use crate::service::expand::Outside;
+use crate::service::expand::Lookups;
 
 /// The world with its group sources.
-pub(super) struct World<'a> {
+pub(super) struct SystemLookups<'a> {
     pub(super) groups: &'a dyn Groups,
 }
 
-impl World<'_> {
+impl SystemLookups<'_> {
     /// A node set's value.
     pub(super) fn eval(&self, text: &str) -> Result<NodeSet, EvalError> {
         if text.trim().is_empty() {
@@ -39,7 +39,7 @@ impl World<'_> {
     }
 }
 
-impl Outside for World<'_> {
+impl Lookups for SystemLookups<'_> {
     fn nodes(&mut self, text: &str) -> Result<Vec<NodeName>, String> {
         match self.eval(text) {
             Ok(nodes) => Ok(nodes.iter().map(NodeName::from).collect()),
