@@ -234,9 +234,14 @@ fn files_of_outputs_stay_in_their_folder() {
             (b"o\r\xff".to_vec(), b"e\n".to_vec())
         );
     }
-    let ran = exec(&["-w", "../x", "--outdir", "out", "echo no"]).run();
-    assert_ran(&ran, "", "ERROR: node `../x` is no file name: 'out'\n", 1);
-    assert!(!ran.home.path().join("x").exists());
+    let ran = exec(&["-w", "../no-such", "--outdir", "out", "echo no"]).run();
+    assert_ran(
+        &ran,
+        "",
+        "ERROR: node `../no-such` is no file name: 'out'\n",
+        1,
+    );
+    assert!(!ran.home.path().join("no-such").exists());
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn mask(line: &str, text: &str) -> String {
 
 fn mask_one(command: &str, text: &str) -> String {
     match command {
-        "show servers state" => mask_table(text, ' ', STATE_TIMES),
+        state if state.starts_with("show servers state") => mask_table(text, ' ', STATE_TIMES),
         last if last.starts_with("show stat") => mask_table(text, ',', STAT_TIMES),
         "show info" => text
             .split_inclusive('\n')
