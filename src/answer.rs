@@ -45,14 +45,30 @@ impl Answer {
 /// The servers of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Servers {
-    /// In HAProxy's order, instance by instance.
+    /// In HAProxy's order, instance by instance, unless another one was asked for.
     pub rows: Vec<ServerRow>,
-    /// Whether the text has the reason, the weight, the sessions and the check of each.
-    pub long: bool,
+    /// The instances that were asked, also those that have none of the rows.
+    pub asked: Vec<Option<Arc<str>>>,
+    /// How people see them.
+    pub form: Form,
+}
+
+/// How people see the servers of a node. In JSON they are rows in each form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// One line a server, with its states.
+    #[default]
+    Plain,
+    /// The same with the reason, the weight, the sessions and the check.
+    Long,
+    /// One line for the servers of a backend that are in the same state.
+    Fold,
+    /// One line a backend, with how many of its servers are usable.
+    Summary,
 }
 
 /// A server as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServerRow {
     /// The instance of HAProxy, where a node has several.
     pub instance: Option<Arc<str>>,

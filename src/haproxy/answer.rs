@@ -166,13 +166,14 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
         ],
     )?;
     let column = |name: &str| header.iter().position(|column| *column == name);
-    let [backend_id, id, host, port, check, agent] = [
+    let [backend_id, id, host, port, check, agent, result] = [
         "be_id",
         "srv_id",
         "srv_addr",
         "srv_port",
         "srv_check_state",
         "srv_agent_state",
+        "srv_check_result",
     ]
     .map(column);
     lines
@@ -199,6 +200,8 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
                 id: id.and_then(|column| fields[column].parse().ok()),
                 check: mask(check.map(|column| fields[column])),
                 agent: mask(agent.map(|column| fields[column])),
+                check_passed: result.and_then(|column| passed(fields[column])),
+                is_published: true,
                 address: host.and_then(|column| address(fields[column], port.map(|at| fields[at]))),
             })
         })
@@ -208,6 +211,16 @@ pub fn servers(answer: &[u8]) -> Result<Vec<Server>, AnswerError> {
 /// The mask of a check; a version that has none of it has no check there.
 fn mask(text: Option<&str>) -> CheckState {
     CheckState(text.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// Whether a check passed, by the number of its result.
+fn passed(result: &str) -> Option<bool> {
+    match result {
+        "2" => Some(false),
+        // The second is passed with conditions.
+        "3" | "4" => Some(true),
+        _ => None,
+    }
 }
 
 /// Whether a line is about a server of HAProxy's own, which no operator means.
@@ -435,7 +448,7 @@ mod tests {
             .find(|s| s.name.as_str() == "ldap/ldap-svc2")
             .unwrap();
         assert!(
-            ldap.is_well() && !ldap.is_usable(),
+            ldap.words() == "RUNNING/READY" && !ldap.is_usable(),
             "weight 0 takes no clients"
         );
         assert_eq!(

@@ -171,6 +171,8 @@ mod tests {
             id: None,
             check: CheckState::default(),
             agent: CheckState::default(),
+            check_passed: None,
+            is_published: true,
             address: None,
         }
     }

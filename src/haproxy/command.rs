@@ -12,7 +12,7 @@ use super::state::AdminWord;
 /// A command that hash sends by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The process and the states of all servers, in one line; see [`super::answer::parts`].
+    /// The process, the states of all servers and the backends, in one line; see [`super::answer::parts`].
     Overview,
     /// All that a change must know, in one line: level, process, states, counters of backends and servers.
     Reading,
@@ -112,7 +112,8 @@ impl fmt::Display for SessionPointer {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Overview => f.write_str("show info;show servers state"),
+            // The backends tell whether they are published.
+            Self::Overview => f.write_str("show info;show servers state;show stat -1 2 -1"),
             // All three arguments of `show stat`: HAProxy ignores a lone one and prints everything.
             Self::Reading => {
                 f.write_str("show cli level;show info;show servers state;show stat -1 6 -1")
@@ -218,7 +219,10 @@ mod tests {
                 Command::ShutdownSessions(server),
                 "shutdown sessions server http/http-svc1",
             ),
-            (Command::Overview, "show info;show servers state"),
+            (
+                Command::Overview,
+                "show info;show servers state;show stat -1 2 -1",
+            ),
             (
                 Command::ShowOldStat(vec![7, 8]),
                 "@!7 show stat -1 4 -1;@!8 show stat -1 4 -1;quit",

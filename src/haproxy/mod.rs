@@ -13,3 +13,4 @@ pub mod select;
 pub mod sessions;
 pub mod stat;
 pub mod state;
+pub mod usable;

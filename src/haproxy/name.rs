@@ -1,5 +1,6 @@
 //! Names as HAProxy allows them, so that nothing else can reach a socket.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -99,6 +100,39 @@ impl ServerName {
     }
 }
 
+/// The order in which people sort names: numbers in them by their value, so that `web-9` is before `web-10`.
+#[must_use]
+pub fn by_number(one: &str, other: &str) -> Ordering {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    loop {
+        let (a, b) = match (one.first(), other.first()) {
+            (Some(a), Some(b)) => (a, b),
+            (left, right) => return left.is_some().cmp(&right.is_some()),
+        };
+        if a.is_ascii_digit() && b.is_ascii_digit() {
+            let ((x, rest), (y, behind)) = (number(one), number(other));
+            // Without zeros in front a longer number is a larger one.
+            let order = (x.len(), x).cmp(&(y.len(), y));
+            if order.is_ne() {
+                return order;
+            }
+            (one, other) = (rest, behind);
+        } else if a == b {
+            (one, other) = (&one[1..], &other[1..]);
+        } else {
+            return a.cmp(b);
+        }
+    }
+}
+
+/// The number that a text begins with, without zeros in front, and what follows it.
+fn number(text: &[u8]) -> (&[u8], &[u8]) {
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let (digits, rest) = text.split_at(text.iter().take_while(is_digit).count());
+    let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
+    (&digits[zeros..], rest)
+}
+
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
@@ -110,6 +144,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn numbers_are_sorted_by_value() {
+        let mut names = [
+            "web-10", "web-9", "web", "a2b10", "a2b9", "a10", "web-09x", "b",
+        ];
+        names.sort_by(|one, other| by_number(one, other));
+        assert_eq!(
+            names,
+            [
+                "a2b9", "a2b10", "a10", "b", "web", "web-9", "web-09x", "web-10"
+            ]
+        );
+    }
 
     #[test]
     fn a_name_has_two_halves() {

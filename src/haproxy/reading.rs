@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::answer::{self, AnswerError, Info, Level};
 use super::name::ServerName;
-use super::stat::{self, Counters};
+use super::stat::{self, Counters, Stat};
 use super::state::Server;
+use super::usable::unpublish;
 
 /// What one HAProxy said of itself and its servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +51,13 @@ impl Reading {
         let [level, info, servers, counters] = answer::parts(answer)?;
         let level = answer::level(level)?;
         let info = answer::info(info)?;
-        Ok(Self::new(
-            level,
-            info,
-            answer::servers(servers)?,
-            stat::rows(counters)?,
-        ))
+        let mut servers = answer::servers(servers)?;
+        let Stat {
+            servers: counters,
+            unpublished,
+        } = stat::read(counters)?;
+        unpublish(&mut servers, &unpublished);
+        Ok(Self::new(level, info, servers, counters))
     }
 
     /// A reading of these parts.

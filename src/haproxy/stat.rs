@@ -1,11 +1,13 @@
 //! The counters of `show stat`, found by the names of their columns
 //! (HAProxy management guide, section 9.1, "CSV format").
 
+use std::collections::BTreeSet;
+
 use super::answer::{self, AnswerError, columns};
 use super::name::ServerName;
 
 /// A server's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Counters {
     /// Backend and server.
     pub name: ServerName,
@@ -46,14 +48,35 @@ impl Counters {
     }
 }
 
-/// The number in the column `type` of a server's row.
+/// What `show stat` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// The servers, in the order of the configuration.
+    pub servers: Vec<Counters>,
+    /// The backends that take no clients.
+    pub unpublished: BTreeSet<String>,
+}
+
+/// The numbers in the column `type`.
+const BACKEND: &str = "1";
 const SERVER: &str = "2";
+
+/// What stands behind the status of a backend that takes no clients (HAProxy 3.5).
+const UNPUBLISHED: &str = "(UNPUB)";
 
 /// The servers' rows of `show stat`, in the order of the configuration.
 ///
 /// # Errors
 /// When the answer is anything else or not whole.
 pub fn rows(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
+    Ok(read(answer)?.servers)
+}
+
+/// The servers and backends of `show stat`.
+///
+/// # Errors
+/// When the answer is anything else or not whole.
+pub fn read(answer: &[u8]) -> Result<Stat, AnswerError> {
     let text = answer::check(answer)?;
     let Some(table) = text
         .strip_prefix("# ")
@@ -71,22 +94,8 @@ pub fn rows(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
     let table = table.strip_suffix("\n\n").ok_or(AnswerError::Cut)?;
     let (header, mut rest) = table.split_once('\n').unwrap_or((table, ""));
     let header: Vec<&str> = header.split(',').collect();
-    let wanted = columns(
-        &header,
-        [
-            "pxname",
-            "svname",
-            "type",
-            "status",
-            "scur",
-            "qcur",
-            "weight",
-            "check_status",
-            "check_fall",
-            "tracked",
-        ],
-    )?;
-    let mut rows = Vec::new();
+    let wanted = columns(&header, COLUMNS)?;
+    let mut stat = Stat::default();
     let mut fields = Vec::with_capacity(header.len());
     while !rest.is_empty() {
         rest = record(rest, &mut fields);
@@ -96,37 +105,63 @@ pub fn rows(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
                 fields.len()
             )));
         }
-        let [
-            backend,
-            server,
-            kind,
-            status,
-            sessions,
-            queued,
-            weight,
-            check,
-            fall,
-            tracked,
-        ] = wanted.map(|column| fields[column].as_str());
-        if kind != SERVER || answer::is_internal_proxy(backend, server) {
-            continue;
+        let row = wanted.map(|column| fields[column].as_str());
+        let [backend, server, kind, status, ..] = row;
+        match kind {
+            BACKEND if status.split(' ').any(|word| word == UNPUBLISHED) => {
+                stat.unpublished.insert(backend.to_owned());
+            }
+            SERVER if !answer::is_internal_proxy(backend, server) => {
+                stat.servers.push(counters(row)?);
+            }
+            _ => {}
         }
-        let name = answer::row_name(backend, server)?;
-        rows.push(Counters {
-            status: status.to_owned(),
-            sessions: number(sessions, &name)?,
-            queued: number(queued, &name)?,
-            weight: number(weight, &name)?,
-            check: check.trim_start_matches("* ").to_owned(),
-            fall: fall.parse().ok(),
-            tracked: (!tracked.is_empty())
-                .then(|| ServerName::parse(tracked))
-                .transpose()
-                .map_err(|error| AnswerError::Shape(format!("tracked: {error}")))?,
-            name,
-        });
     }
-    Ok(rows)
+    Ok(stat)
+}
+
+/// The columns that are needed, in the order in which [`counters`] takes them.
+const COLUMNS: [&str; 10] = [
+    "pxname",
+    "svname",
+    "type",
+    "status",
+    "scur",
+    "qcur",
+    "weight",
+    "check_status",
+    "check_fall",
+    "tracked",
+];
+
+/// A server's row.
+fn counters(row: [&str; COLUMNS.len()]) -> Result<Counters, AnswerError> {
+    let [
+        backend,
+        server,
+        _,
+        status,
+        sessions,
+        queued,
+        weight,
+        check,
+        fall,
+        tracked,
+    ] = row;
+    let name = answer::row_name(backend, server)?;
+    Ok(Counters {
+        status: status.to_owned(),
+        sessions: number(sessions, &name)?,
+        queued: number(queued, &name)?,
+        weight: number(weight, &name)?,
+        check: check.trim_start_matches("* ").to_owned(),
+        fall: fall.parse().ok(),
+        tracked: (!tracked.is_empty())
+            .then(|| ServerName::parse(tracked))
+            .transpose()
+            .map_err(|error| AnswerError::Shape(format!("tracked: {error}")))?,
+        name,
+    })
 }
 
 /// The servers' rows of several answers in a row, as the master gives them for several workers. A worker that ended
@@ -225,6 +260,15 @@ mod tests {
             Some(ServerName::parse("http/http-svc1").unwrap())
         );
         assert_eq!(row("http/http-svc1").fall, Some(2));
+    }
+
+    #[test]
+    fn a_backend_may_be_unpublished() {
+        let text = "# pxname,svname,type,status,scur,qcur,weight,check_status,check_fall,tracked,\n\
+            a,BACKEND,1,UP (UNPUB),0,0,1,,,,\nb,BACKEND,1,UP,0,0,1,,,,\nb,s,2,UP,0,0,1,,,,\n\n";
+        let stat = read(text.as_bytes()).unwrap();
+        assert_eq!(stat.unpublished, BTreeSet::from(["a".to_owned()]));
+        assert_eq!(stat.servers.len(), 1);
     }
 
     #[test]

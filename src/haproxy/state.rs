@@ -168,7 +168,7 @@ impl fmt::Display for AdminWord {
 }
 
 /// A row of `show servers state`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Server {
     /// Backend and server.
     pub name: ServerName,
@@ -188,6 +188,12 @@ pub struct Server {
     pub check: CheckState,
     /// Its agent check: `srv_agent_state`.
     pub agent: CheckState,
+    /// Whether its last health check passed, be it with conditions; `None` if it says neither, as while another one
+    /// goes on: `srv_check_result`.
+    pub check_passed: Option<bool>,
+    /// Whether its backend takes clients at all. `show servers state` does not tell: see
+    /// [`unpublish`](super::usable::unpublish).
+    pub is_published: bool,
     /// Its address and port; `None` when it has none, as while its name is not resolved.
     pub address: Option<String>,
 }
@@ -220,18 +226,6 @@ impl Server {
     #[must_use]
     pub fn ids(&self) -> Option<(u32, u32)> {
         Some((self.backend_id?, self.id?))
-    }
-
-    /// Whether it is `RUNNING/READY`.
-    #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.operational == OperationalState::Running && self.admin.word() == AdminWord::Ready
-    }
-
-    /// Whether new clients may be sent to it.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        self.operational.takes_work() && self.admin.word() == AdminWord::Ready && self.weight > 0
     }
 
     /// Both states, such as `STOPPED/MAINT`.

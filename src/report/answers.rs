@@ -1,14 +1,17 @@
 //! What HAProxy answered, as text and as rows of JSON: the one place that knows how an answer looks.
 
+mod many;
+
 use std::fmt::Write;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Answer, ChangeRow, ChangeVerdict, Said, ServerRow, Servers};
+use crate::answer::{Answer, ChangeRow, ChangeVerdict, Form, Said, ServerRow, Servers};
 use crate::event::{Event, NodeId, Stream};
 use crate::haproxy::name::ServerName;
 use crate::haproxy::state::Server;
+use crate::haproxy::usable::Fault;
 
 /// What stands above the rows of `status`. "frontend_name" really is the server's; the words are older than we are.
 const HEADER: &str =
@@ -19,6 +22,11 @@ pub(crate) fn output(node: NodeId, answer: &Answer) -> Option<Event> {
     let data = text(answer);
     let stream = Stream::Out;
     (!data.is_empty()).then_some(Event::Output { node, stream, data })
+}
+
+/// Whether its lines hold states of servers.
+pub(super) fn has_states(answer: &Answer) -> bool {
+    matches!(answer, Answer::Servers(_) | Answer::Changes(_))
 }
 
 /// An answer as text.
@@ -33,35 +41,49 @@ fn text(answer: &Answer) -> Bytes {
 }
 
 fn servers_text(servers: &Servers) -> String {
+    if servers.form == Form::Summary {
+        return many::summary(&servers.rows);
+    }
     let mut text = HEADER.to_owned();
+    if servers.form == Form::Fold {
+        many::fold(&mut text, &servers.rows);
+        return text;
+    }
     for row in &servers.rows {
-        state(&mut text, row.instance.as_deref(), &row.server);
-        if servers.long {
+        start(&mut text, row.instance.as_deref());
+        let _ = write!(text, "{}: ", row.server.name);
+        if servers.form == Form::Long {
             details(&mut text, row);
+        } else {
+            text.push_str(&state(&row.server));
         }
         text.push('\n');
     }
     text
 }
 
-/// `BACKEND/SERVER: OPERATIONAL/ADMIN`, after the instance where there are several.
-fn state(out: &mut String, instance: Option<&str>, server: &Server) {
-    start(out, instance);
-    let _ = write!(out, "{}: {}", server.name, server.words());
+/// `OPERATIONAL/ADMIN`, and the reason where these would hide that a server is not usable.
+pub(super) fn state(server: &Server) -> String {
+    match server.fault().filter(|fault| fault.is_hidden()) {
+        Some(fault) => format!("{} ({fault})", server.words()),
+        None => server.words(),
+    }
 }
 
 /// What stands in front of a row.
-fn start(out: &mut String, instance: Option<&str>) {
+pub(super) fn start(out: &mut String, instance: Option<&str>) {
     if let Some(instance) = instance {
         let _ = write!(out, "{instance}: ");
     }
 }
 
-/// The reason, the weight, the sessions and the check. These differ from node to node, so they are for those who ask.
+/// The states with the reason, the weight, the sessions and the check. These differ from node to node, so they are for
+/// those who ask.
 fn details(out: &mut String, row: &ServerRow) {
     let server = &row.server;
-    if let Some(reason) = server.admin.reason() {
-        let _ = write!(out, "({reason})");
+    out.push_str(&server.words());
+    if let Some(fault) = server.fault() {
+        let _ = write!(out, " ({fault})");
     }
     let _ = write!(out, " weight={}", server.weight);
     if server.weight != server.initial_weight {
@@ -178,7 +200,8 @@ fn server_row(of: &ServerRow) -> Row {
         "id": server.id,
         "operational": server.operational.to_string(),
         "administrative": server.admin.word().to_string(),
-        "reason": server.admin.reason(),
+        "usable": server.is_usable(),
+        "reason": server.fault().map(Fault::as_str),
         "weight": server.weight,
         "initial_weight": server.initial_weight,
         "address": server.address,

@@ -95,6 +95,7 @@ impl<'a> Parts<'_, 'a> {
             writer: self.out,
             color: look.color_out,
             escape: look.escape_out,
+            states: false,
         };
         let notes = Notes {
             program: look.program.clone(),
@@ -105,6 +106,7 @@ impl<'a> Parts<'_, 'a> {
                 writer: self.err,
                 color: look.color_err,
                 escape: look.escape_err,
+                states: false,
             },
         };
         (out, notes)

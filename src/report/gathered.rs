@@ -163,6 +163,7 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
             Event::Started { .. } => {}
             Event::Output { node, stream, data } => self.take(*node, *stream, Some(data))?,
             Event::Answer { node, answer } => {
+                self.out.states |= answers::has_states(answer);
                 if let Some(output) = answers::output(*node, answer) {
                     self.event(&output)?;
                 }

@@ -66,10 +66,13 @@ impl<W: Write, E: Write> Reporter for Lines<W, E> {
                 // Whoever reads us sees a line when it was said.
                 self.out.writer.flush()
             }
-            Event::Answer { node, answer } => match answers::output(*node, answer) {
-                Some(output) => self.event(&output),
-                None => Ok(()),
-            },
+            Event::Answer { node, answer } => {
+                self.out.states |= answers::has_states(answer);
+                match answers::output(*node, answer) {
+                    Some(output) => self.event(&output),
+                    None => Ok(()),
+                }
+            }
             Event::Finished { node, outcome, .. } => {
                 self.take(*node, Stream::Out, None)?;
                 self.take(*node, Stream::Err, None)?;

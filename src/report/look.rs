@@ -1,5 +1,8 @@
 //! How a run is shown: resolved from options, configuration and the terminal's facts.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use crate::event::Meter;
 
 use super::format::Format;
@@ -24,6 +27,8 @@ pub struct Look {
     pub diff: bool,
     /// Whether names, addresses and times are replaced before outputs are compared.
     pub normalize: bool,
+    /// Only the servers that are not the same on all nodes are shown; told when there are any.
+    pub disagree: Option<Arc<AtomicBool>>,
     /// Whether exit statuses other than 0 are worth a line on standard error.
     pub notes: bool,
     /// Whether failures are told with what differs from node to node, such as addresses.
@@ -55,6 +60,7 @@ impl Look {
             merge_err: false,
             diff: false,
             normalize: false,
+            disagree: None,
             notes: true,
             details: false,
             color_out: false,

@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub mod classic;
 pub mod clush;
+mod disagree;
 pub mod files;
 pub mod format;
 mod formats;
@@ -19,6 +20,7 @@ mod out;
 mod reporter;
 pub mod services;
 pub mod spill;
+mod states;
 #[cfg(test)]
 mod tally;
 pub mod text;
@@ -51,7 +53,10 @@ pub fn new<'a>(
         err: Box::new(err),
         scratch,
     };
-    let reporter = (look.format.make)(parts);
+    let reporter: Box<dyn Reporter + 'a> = match &look.disagree {
+        Some(found) => Box::new(disagree::Disagree::new(parts, Arc::clone(found))),
+        None => (look.format.make)(parts),
+    };
     if look.progress {
         Box::new(live::Live::new(reporter, names, look))
     } else {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::states;
 use super::text::write_visible;
 use crate::gather::Output;
 use crate::lines::{Line, LineEnd, LineSplitter};
@@ -19,6 +20,8 @@ pub(super) struct Out<W> {
     pub(super) writer: W,
     pub(super) color: bool,
     pub(super) escape: bool,
+    /// Whether lines are made of answers about servers, whose states are coloured if there is colour.
+    pub(super) states: bool,
 }
 
 impl<W: Write> Out<W> {
@@ -46,8 +49,23 @@ impl<W: Write> Out<W> {
         }
     }
 
+    /// A whole line of ours about nodes.
+    pub(super) fn said(&mut self, label: Option<&String>, text: &str) -> io::Result<()> {
+        let line = Line {
+            text: text.as_bytes(),
+            first: true,
+            end: LineEnd::Newline,
+        };
+        self.line(label.map(String::as_str), line)
+    }
+
     /// Bytes of a node.
     pub(super) fn text(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.states && self.color {
+            let mut text = Vec::new();
+            write_visible(&mut text, bytes)?;
+            return states::write(&mut self.writer, &String::from_utf8_lossy(&text));
+        }
         if self.escape {
             write_visible(&mut self.writer, bytes)
         } else {

@@ -92,6 +92,7 @@ impl<'a, E: Write> Way<'a, E> {
                 color: look.color_err,
                 // Names of users and files are no text of ours, wherever it goes.
                 escape: true,
+                states: false,
             },
             since: None,
         }

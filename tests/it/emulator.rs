@@ -288,7 +288,7 @@ fn the_lab_answers_as_haproxy_does() {
             "get weight http/nobody",
             "get weight http",
             "show sess",
-            "show info;show servers state",
+            "show info;show servers state;show stat -1 2 -1",
             "show cli level;show info;show servers state;show stat -1 6 -1",
         ] {
             pair.same(socket, line);

@@ -41,6 +41,7 @@ mod signals;
 mod slurm;
 mod ssh;
 mod ssh_config;
+mod status;
 mod targets;
 mod topology_oracle;
 mod way;

@@ -648,12 +648,12 @@ fn odd_servers_are_judged_rightly() {
     let long = on(&["status", "x_dns/web1", "x_disabled/http-svc2", "--long"]);
     assert!(
         long.stdout
-            .contains("x_dns/web1: STOPPED/MAINT(resolution) "),
+            .contains("x_dns/web1: STOPPED/MAINT (resolution) "),
         "{long}"
     );
     assert!(
         long.stdout
-            .contains("x_disabled/http-svc2: STOPPED/MAINT(config) "),
+            .contains("x_disabled/http-svc2: STOPPED/MAINT (config) "),
         "{long}"
     );
     // A name without an address cannot be put into service.

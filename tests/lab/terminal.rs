@@ -149,6 +149,11 @@ impl Terminal {
         }
     }
 
+    /// All bytes that were written to the terminal so far, codes included.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.shown.0.lock().unwrap().0.clone()
+    }
+
     /// The modes of the terminal are what they were in the beginning.
     pub(crate) fn is_as_before(&self) -> bool {
         format!("{:?}", self.modes()) == format!("{:?}", self.before)

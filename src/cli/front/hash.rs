@@ -21,7 +21,7 @@ use crate::config::Environment;
 const EXAMPLES: &str = "\
 Examples:
   hash --lab -w 'lb[1-2]' status              try it, on load balancers inside this process
-  hash -w 'lb[1-2]' status --bad              servers that are not RUNNING/READY; exit 2 if there are any
+  hash -w 'lb[1-2]' status --bad              servers that are not in service; exit 2 if there are any
   hash -w 'lb[1-2]' disable web1              take server web1 out everywhere, and prove it
   hash -w 'lb[1-2]' drain app/web1 --wait 5m  no new clients, until the last session has ended
   hash -w 'lb[1-2]' enable web1               put it back, and wait until its checks pass

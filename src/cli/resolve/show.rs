@@ -75,6 +75,7 @@ pub fn look(asked: Invocation<'_>, console: &Console) -> Result<Look, CliError> 
         merge_err: show.blocks_all,
         diff: show.diff,
         normalize: show.normalize,
+        disagree: None,
         notes: !show.quiet,
         details: show.verbose > 0,
         color_out: colored(color, environment, out),

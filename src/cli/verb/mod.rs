@@ -145,7 +145,7 @@ pub(crate) fn by_name(name: &str) -> Option<&'static Verb> {
 pub(crate) static VERBS: &[Verb] = &[
     row::<status::StatusArgs>(
         "status",
-        "Show the states of HAProxy's servers; exit code 2 when one is not RUNNING/READY",
+        "Show the states of HAProxy's servers; exit code 2 when one is not in service or not usable",
         takes::QUESTION,
     ),
     row::<change::EnableArgs>(

@@ -375,7 +375,7 @@ mod tests {
         let servers =
             answer::servers(&ask(&mut haproxy, "show servers state", Duration::ZERO)).unwrap();
         assert_eq!(servers.len(), 20);
-        assert!(servers.iter().all(crate::haproxy::state::Server::is_well));
+        assert!(servers.iter().all(|server| server.fault().is_none()));
         let rows = stat::rows(&ask(&mut haproxy, "show stat", Duration::from_secs(3600))).unwrap();
         assert!(rows.iter().all(stat::Counters::is_healthy));
     }

@@ -31,6 +31,8 @@ fn server(operational: u32, admin: u32, weight: u32) -> Server {
         id: None,
         check: Default::default(),
         agent: Default::default(),
+        check_passed: None,
+        is_published: true,
         address: None,
     }
 }
@@ -50,13 +52,16 @@ fn servers_as_the_procedure_prints_them() {
             counters: Some(counters[at.unwrap()].clone()).filter(|_| with_counters),
         }
     };
-    let shown = |rows, long| text(&Answer::Servers(Servers { rows, long }));
+    let shown = |rows, form| {
+        let asked = Vec::new();
+        text(&Answer::Servers(Servers { rows, asked, form }))
+    };
     let short = [
         row("i0_puppet_masters/puppet-i0-svc1", None, false),
         row("ldap/ldap-svc1", Some("ldap"), true),
     ];
     assert_eq!(
-        shown(short.into(), false),
+        shown(short.into(), Form::Plain),
         "# Format\n\
          # backend_name/frontend_name: operational_state/administrative_state\n\
          \n\
@@ -65,12 +70,12 @@ fn servers_as_the_procedure_prints_them() {
     );
     let long = ["ldap/ldap-svc2", "x_track/http-svc2"].map(|name| row(name, None, true));
     assert_eq!(
-        shown(long.into(), true),
+        shown(long.into(), Form::Long),
         "# Format\n\
          # backend_name/frontend_name: operational_state/administrative_state\n\
          \n\
-         ldap/ldap-svc2: RUNNING/READY weight=0/1 sessions=0 queue=0 status=\"UP\" check=L4OK\n\
-         x_track/http-svc2: STOPPED/MAINT(inherited) weight=1 sessions=0 queue=0 \
+         ldap/ldap-svc2: RUNNING/READY (weight 0) weight=0/1 sessions=0 queue=0 status=\"UP\" check=L4OK\n\
+         x_track/http-svc2: STOPPED/MAINT (inherited) weight=1 sessions=0 queue=0 \
          status=\"MAINT (via http/http-svc2)\" track=http/http-svc2\n"
     );
 }
@@ -180,7 +185,11 @@ fn shown(look: &Look) -> String {
             },
             counters: None,
         }];
-        let answer = Arc::new(Answer::Servers(Servers { rows, long: false }));
+        let answer = Arc::new(Answer::Servers(Servers {
+            rows,
+            asked: vec![None],
+            form: Form::Plain,
+        }));
         reporter.event(&Event::Answer { node, answer }).unwrap();
         let outcome = Outcome::OK;
         summary.outcomes.push((node, outcome.clone()));
@@ -223,7 +232,7 @@ fn json_has_rows_instead_of_text() {
     assert_eq!(nodes, ["lb1", "lb2", "lb3"]);
     let expected = json!({
         "node": "lb3", "instance": null, "backend": "b", "server": "s", "id": 1, "operational": "STOPPED",
-        "administrative": "MAINT", "reason": "forced", "weight": 10, "initial_weight": 10, "address": "10.0.0.1:80",
+        "administrative": "MAINT", "usable": false, "reason": "forced", "weight": 10, "initial_weight": 10, "address": "10.0.0.1:80",
         "sessions": null, "queue": null, "status": null, "check": null, "tracks": null,
     });
     assert_eq!(servers[2], expected);

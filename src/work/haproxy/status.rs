@@ -1,24 +1,95 @@
 //! `status`: the states of the servers.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Asker, Place, Sockets, failure, unless_stopped};
-use crate::answer::{Answer, ServerRow, Servers};
+use crate::answer::{Answer, Form, ServerRow, Servers};
 use crate::event::{ErrorCode, Failure, NodeId, Outcome};
 use crate::haproxy::answer::{self, AnswerError, Info};
 use crate::haproxy::command::Command;
+use crate::haproxy::name::by_number;
 use crate::haproxy::reading::Reading;
 use crate::haproxy::select::{Selector, select};
-use crate::haproxy::stat::Counters;
-use crate::haproxy::state::Server;
+use crate::haproxy::stat::{self, Counters};
+use crate::haproxy::state::{AdminWord, Server};
+use crate::haproxy::usable::{StateWord, unpublish};
 use crate::plan::NodeName;
 use crate::transport::{BoxFuture, NodeIo, Session};
 use crate::work::Work;
 
-/// The exit status of a node with a server that is not `RUNNING/READY`.
+/// The exit status of a node with a server that has something amiss.
 const NOT_WELL: u8 = 2;
+
+/// Which of the servers that are meant are shown, and how. All of them are judged.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// Only those with something amiss.
+    pub only_bad: bool,
+    /// Only those in one of these states; none is all.
+    pub states: Vec<StateWord>,
+    /// In another order than HAProxy's.
+    pub sort: Option<Sort>,
+    /// How they look.
+    pub form: Form,
+}
+
+/// An order of servers, those of one instance after those of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// By backend and server, numbers by their value.
+    Name,
+    /// What is out first: maintenance, then down, drain, and what takes clients last.
+    State,
+    /// The heaviest first.
+    Weight,
+    /// Those with most sessions first.
+    Sessions,
+}
+
+impl Shown {
+    fn has(&self, server: &Server) -> bool {
+        let is_bad = !self.only_bad || server.fault().is_some();
+        let mut states = self.states.iter();
+        is_bad && (self.states.is_empty() || states.any(|state| state.holds(server)))
+    }
+
+    /// Whether counters are needed for it.
+    fn counts(&self) -> bool {
+        self.form == Form::Long || self.sort == Some(Sort::Sessions)
+    }
+
+    /// Sorts the rows of one instance. Those that are equal in it stay in HAProxy's order.
+    fn order(&self, rows: &mut [ServerRow]) {
+        match self.sort {
+            None => {}
+            Some(Sort::Name) => rows.sort_by(|one, other| {
+                let (one, other) = (&one.server.name, &other.server.name);
+                by_number(one.backend(), other.backend())
+                    .then_with(|| by_number(one.server(), other.server()))
+            }),
+            Some(Sort::State) => rows.sort_by_key(|row| rank(&row.server)),
+            Some(Sort::Weight) => rows.sort_by_key(|row| Reverse(row.server.weight)),
+            Some(Sort::Sessions) => rows.sort_by_key(|row| {
+                Reverse(row.counters.as_ref().map(|counters| counters.sessions))
+            }),
+        }
+    }
+}
+
+/// How far a server is in service, the least first.
+fn rank(server: &Server) -> u8 {
+    match (server.admin.word(), server.fault()) {
+        (AdminWord::Maint, _) => 0,
+        _ if !server.operational.takes_work() => 1,
+        (AdminWord::Drain, _) => 2,
+        (_, Some(fault)) if !fault.is_usable() => 3,
+        (_, Some(_)) => 4,
+        (_, None) => 5,
+    }
+}
 
 /// Shows servers and judges them.
 #[derive(Debug)]
@@ -29,10 +100,8 @@ pub struct Status {
     pub sockets: Sockets,
     /// Which servers are meant; none is all.
     pub selectors: Vec<Selector>,
-    /// Only those that are not `RUNNING/READY`.
-    pub only_bad: bool,
-    /// With reason, weight, sessions and check.
-    pub long: bool,
+    /// Which of them are shown, and how.
+    pub shown: Shown,
     /// Without those that only have no address.
     pub ignore_unresolved: bool,
     /// A node that has none of the servers meant is no error: it has nothing to show.
@@ -53,8 +122,7 @@ impl Status {
             names,
             sockets,
             selectors,
-            only_bad: false,
-            long: false,
+            shown: Shown::default(),
             ignore_unresolved: false,
             may_miss: false,
             asker: Asker::default(),
@@ -68,12 +136,16 @@ impl Status {
         &self,
         node: NodeId,
         session: &mut dyn Session,
-    ) -> Result<(Vec<ServerRow>, bool), Failure> {
-        let mut rows = Vec::new();
+    ) -> Result<(Servers, bool), Failure> {
+        let mut servers = Servers {
+            form: self.shown.form,
+            ..Servers::default()
+        };
         let mut well = true;
         let mut unmatched: Vec<usize> = (0..self.selectors.len()).collect();
         for place in self.sockets.on(&self.names[node.index()])? {
-            let (fine, missing) = self.instance(session, place, &mut rows).await?;
+            servers.asked.push(place.label.map(Arc::from));
+            let (fine, missing) = self.instance(session, place, &mut servers.rows).await?;
             well &= fine;
             unmatched.retain(|selector| missing.contains(selector));
         }
@@ -83,7 +155,7 @@ impl Status {
         if unmatched.len() < self.selectors.len() || self.selectors.is_empty() {
             self.matched.store(true, Ordering::Relaxed);
         }
-        Ok((rows, well))
+        Ok((servers, well))
     }
 
     async fn instance(
@@ -92,7 +164,7 @@ impl Status {
         place: Place<'_>,
         rows: &mut Vec<ServerRow>,
     ) -> Result<(bool, Vec<usize>), Failure> {
-        let command = if self.long {
+        let command = if self.shown.counts() {
             Command::Reading
         } else {
             Command::Overview
@@ -121,12 +193,13 @@ impl Status {
             .map(|row| (row.name.clone(), row))
             .collect();
         let mut well = true;
+        let first = rows.len();
         for server in selection.chosen.iter().map(|at| &own[*at]) {
             if self.ignore_unresolved && server.admin.is_unresolved() {
                 continue;
             }
-            well &= server.is_well();
-            if self.only_bad && server.is_well() {
+            well &= server.fault().is_none();
+            if !self.shown.has(server) {
                 continue;
             }
             rows.push(ServerRow {
@@ -135,16 +208,20 @@ impl Status {
                 counters: counters.remove(&server.name),
             });
         }
+        self.shown.order(&mut rows[first..]);
         Ok((well, selection.unmatched))
     }
 
     fn parse(&self, answer: &[u8]) -> Result<(Info, Vec<Server>, Vec<Counters>), AnswerError> {
-        if self.long {
+        if self.shown.counts() {
             let reading = Reading::parse(answer)?;
             return Ok((reading.info, reading.servers, reading.counters));
         }
-        let [info, servers] = answer::parts(answer)?;
-        Ok((answer::info(info)?, answer::servers(servers)?, Vec::new()))
+        let [info, servers, backends] = answer::parts(answer)?;
+        let info = answer::info(info)?;
+        let mut servers = answer::servers(servers)?;
+        unpublish(&mut servers, &stat::read(backends)?.unpublished);
+        Ok((info, servers, Vec::new()))
     }
 }
 
@@ -170,11 +247,12 @@ impl Work for Status {
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match unless_stopped(&mut io.stop, self.look(node, session)).await {
-                Ok((rows, well)) => {
-                    // Where only what is amiss is asked for, there may be nothing to say.
-                    if !rows.is_empty() || !(self.only_bad || self.may_miss) {
-                        let long = self.long;
-                        io.answer(Answer::Servers(Servers { rows, long })).await;
+                Ok((servers, well)) => {
+                    // Where only some are asked for, there may be nothing to say.
+                    let may_be_none =
+                        self.may_miss || self.shown.only_bad || !self.shown.states.is_empty();
+                    if !servers.rows.is_empty() || !may_be_none {
+                        io.answer(Answer::Servers(servers)).await;
                     }
                     Outcome::Exited {
                         status: if well { 0 } else { NOT_WELL },

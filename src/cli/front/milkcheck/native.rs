@@ -135,7 +135,7 @@ impl Natives {
     async fn status(&self, job: &Job, act: NativeAct<'_>) -> Summary {
         let names = Arc::clone(&act.plan.nodes);
         let mut status = Status::new(names, job.sockets.clone(), job.selectors.clone());
-        status.only_bad = job.task.bad || job.task.servers.is_empty();
+        status.shown.only_bad = job.task.bad || job.task.servers.is_empty();
         status.may_miss = true;
         let executor = Executor::new(act.transport, &status);
         let summary = dispatch(act.plan, executor, act.stops, act.log).await;
