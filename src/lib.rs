@@ -12,6 +12,8 @@
 //!    of the faces. [`exec`] runs a plan, [`work`] holds what can be done on a node.
 //! 4. **lab**: a fleet inside the process; knows core only. [`lab`].
 //! 5. **front**: sees all, is seen by `main` only. [`cli`].
+//!
+//! Beside them stands `fuzzing`, which is built for tests and for the fuzzer only.
 
 pub mod answer;
 pub mod destination;
@@ -42,3 +44,6 @@ pub mod work;
 pub mod lab;
 
 pub mod cli;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

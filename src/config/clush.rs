@@ -372,6 +372,26 @@ fn truth(text: &str) -> Result<bool, String> {
         _ => Err(format!("Not a boolean: {text}")),
     }
 }
+/// Reads any bytes as a `clush.conf`, and each of its values in every mode it has.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let mut conf = ClushConf::default();
+    let text = String::from_utf8_lossy(data);
+    if conf.ini.merge("fuzz", &text).is_err() {
+        return;
+    }
+    let modes: Vec<String> = conf.modes().take(3).map(str::to_owned).collect();
+    for mode in modes.iter().map(Some).chain([None]) {
+        if mode.is_some_and(|mode| conf.activate(mode).is_err()) {
+            continue;
+        }
+        let _ = (conf.fanout(64), conf.connect_timeout(10.0));
+        let _ = (conf.command_timeout(0.0), conf.maxrc(), conf.fd_max());
+        let _ = (conf.password_prompt(), conf.command_prefix());
+        let _ = (conf.node_count(), conf.color(), conf.verbosity());
+        let _ = (conf.words("ssh_options"), conf.text("ssh_user"));
+    }
+}
 
 #[cfg(test)]
 mod tests {

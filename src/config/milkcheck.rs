@@ -158,6 +158,11 @@ fn shown(yaml: &Rc<Yaml>) -> String {
         |value| Value::from(value).to_string(),
     )
 }
+/// Reads any text as a `milkcheck.conf`.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(text: &str) {
+    let _ = parse("fuzz", text);
+}
 
 #[cfg(test)]
 mod tests {

@@ -222,6 +222,27 @@ pub fn parse_limit(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text.trim()).map_err(|_| wrong()),
     }
 }
+/// Reads any bytes as a `config.toml` and as a `milkcheck.conf`. What is listed of a configuration must read back.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    milkcheck::fuzz(text);
+    let Ok(values) = toml::from_str::<Values>(text) else {
+        return;
+    };
+    let mut config = Config {
+        values: Values::built_in(),
+        origins: Vec::new(),
+    };
+    config.values.lay_over(values);
+    assert!(config.listing().count() > 0, "built-in values are listed");
+    if let Ok(table) = toml::Table::try_from(&config.values) {
+        let again = toml::from_str::<Values>(&table.to_string());
+        assert!(again.is_ok(), "{again:?}");
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -147,6 +147,11 @@ fn nodes(yaml: &Yaml) -> Option<String> {
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(",")
 }
+/// Reads any text as a file of groups.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(text: &str) -> usize {
+    parse("fuzz", text).map_or(0, |sources| sources.len())
+}
 
 #[cfg(test)]
 mod tests {

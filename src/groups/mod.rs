@@ -379,5 +379,22 @@ fn legal(names: Vec<String>) -> Result<Vec<String>, Error> {
     }
 }
 
+/// Reads any bytes as a file of groups, as `groups.conf` and as what a command for all groups prints. No command is run.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = file::fuzz(&text);
+    let _ = command::parse_mapall(&text);
+    let mut ini = crate::ini::Ini::default();
+    if ini.merge("fuzz", &text).is_ok() {
+        let _ = command::sections(&ini, std::path::Path::new("/nowhere"));
+        for section in ini.sections().collect::<Vec<_>>() {
+            for (_, value) in ini.entries(section) {
+                let _ = crate::ini::words(value);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -266,6 +266,26 @@ fn own_words(text: &str) -> Option<(&str, Outcome)> {
         .or_else(|| Some(128 + number(" killed by signal ")?.min(127)))?;
     Some((node, Outcome::Exited { status }))
 }
+/// Reads any bytes as the two streams of pdsh.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let mut labels = Labels {
+        by_name: HashMap::from([("n1", NodeId(0)), ("n2", NodeId(1))]),
+        ends: HashMap::new(),
+        last: String::new(),
+    };
+    for stream in [Stream::Out, Stream::Err] {
+        let mut labelled = Labelled::new(stream);
+        let (first, rest) = data.split_at(data.len() / 2);
+        let mut size = 0;
+        for part in [first, rest, b""] {
+            let said = labelled.push(part, &mut labels);
+            size += said.iter().map(|(_, data)| data.len()).sum::<usize>();
+        }
+        assert!(size <= data.len(), "nodes said more than came");
+    }
+    assert!(labels.ends.len() <= 2, "only nodes end");
+}
 
 #[cfg(test)]
 mod tests {

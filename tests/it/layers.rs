@@ -44,6 +44,11 @@ const TABLE: &[(&str, &str)] = &[
         "cli",
         "core transport groups config report terminal prompt exec work lab",
     ),
+    // Beside them: what is built for tests and for the fuzzer only.
+    (
+        "fuzzing",
+        "core transport groups config report prompt exec work cli",
+    ),
 ];
 
 /// What core does without.

@@ -156,3 +156,30 @@ fn cannot_start(program: &str, error: &io::Error) -> Failure {
 
 /// The nodes by name, as Slurm speaks of them.
 type ByName<'a> = HashMap<&'a str, NodeId>;
+
+/// Reads any bytes as the streams of srun and as the answers of sinfo.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    for tasks in [3, 12] {
+        let mut labels = label::Labels::new("0123", tasks);
+        let mut said = Vec::new();
+        let (first, rest) = data.split_at(data.len() / 2);
+        labels.push(first, &mut said);
+        if labels.owes() {
+            labels.pause(&mut said);
+        }
+        labels.push(rest, &mut said);
+        labels.finish(&mut said);
+        for said in said {
+            match said {
+                label::Said::Begun { task, .. }
+                | label::Said::Output { task, .. }
+                | label::Said::Ended { task, .. } => assert!((task as usize) < tasks, "{task}"),
+                label::Said::Srun(line) => {
+                    let _ = step::complaint(&line);
+                }
+            }
+        }
+    }
+    let _ = states::parse(&String::from_utf8_lossy(data));
+}

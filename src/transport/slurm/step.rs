@@ -404,7 +404,7 @@ impl<'a> Step<'a> {
 }
 
 /// What srun says about nodes: `srun: error: n[1-2]: tasks 0-1: Killed`.
-fn complaint(word: &str) -> Option<(NodeSet, &str)> {
+pub(super) fn complaint(word: &str) -> Option<(NodeSet, &str)> {
     let rest = word.strip_prefix("srun: error: ")?;
     let (nodes, rest) = rest.split_once(": task")?;
     let (_, what) = rest.split_once(": ")?;

@@ -235,3 +235,10 @@ pub fn here(sources: &[PathBuf], dest: &str, keep: Keep) -> String {
     let lines: Vec<String> = sources.iter().map(copy).collect();
     lines.join(" && ")
 }
+
+/// Reads any bytes as the answers of an SFTP server.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn fuzz_sftp(data: &[u8]) {
+    // Whether the copy was made or refused makes no difference here.
+    let _ = sftp::fuzz(data).await;
+}

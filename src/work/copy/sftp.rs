@@ -357,3 +357,41 @@ fn unexpected() -> io::Error {
         "the SFTP server answers something unexpected",
     )
 }
+
+/// Reads any bytes as the answers of an SFTP server to everything a copy asks.
+#[cfg(any(test, fuzzing))]
+pub(super) async fn fuzz(data: &[u8]) -> io::Result<()> {
+    let (here, mut there) = tokio::io::duplex(1 << 20);
+    there.write_all(data).await?;
+    let (mut asked, answers) = tokio::io::split(there);
+    let mut unread = tokio::io::sink();
+    let taking = tokio::io::copy(&mut asked, &mut unread);
+    let asking = async {
+        let mut sftp = Sftp::new(Box::new(here)).await?;
+        let wanted = Wanted {
+            mode: 0o644,
+            times: Some((1, 2)),
+        };
+        let _ = sftp.look(b"/tmp/f", true).await?;
+        let _ = sftp.make_folder(b"/tmp/d").await;
+        let mut file = sftp.create(b"/tmp/f").await?;
+        for _ in 0..2 * UNDER_WAY {
+            sftp.write(&mut file, b"data").await?;
+        }
+        sftp.finish(file, wanted).await?;
+        sftp.set(b"/tmp/f", wanted).await?;
+        sftp.link(b"/tmp/l", b"f").await?;
+        sftp.remove(b"/tmp/f", false).await?;
+        sftp.rename(b"/tmp/a", b"/tmp/b").await
+    };
+    let limit = std::time::Duration::from_secs(1000);
+    let asked = async {
+        tokio::select! {
+            asked = asking => asked,
+            _ = taking => Ok(()),
+        }
+    };
+    let asked = tokio::time::timeout(limit, asked).await;
+    drop(answers);
+    asked?
+}

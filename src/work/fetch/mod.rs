@@ -282,3 +282,30 @@ pub fn here(sources: &[String], dest: &Path, keep: Keep) -> String {
     let lines: Vec<String> = sources.iter().map(copy).collect();
     lines.join(" && ")
 }
+
+/// Reads any bytes as what a node sends for a file or a folder. Nothing may be written beside the place.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let Ok(around) = tempfile::tempdir() else {
+        return;
+    };
+    let dest = around.path().join("dest");
+    if std::fs::create_dir(&dest).is_err() {
+        return;
+    }
+    let Ok(mut landing) = Landing::new(&dest, "got".to_owned(), true) else {
+        return;
+    };
+    let (first, rest) = data.split_at(data.len() / 3);
+    if landing.push(first).is_ok() && landing.push(rest).is_ok() {
+        let _ = landing.place();
+    } else {
+        drop(landing);
+    }
+    let names = |folder: &Path| -> Vec<_> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).collect()
+    };
+    assert_eq!(names(around.path()), ["dest"]);
+    assert!(names(&dest).iter().all(|name| name == "got"), "{dest:?}");
+}

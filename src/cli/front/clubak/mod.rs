@@ -310,3 +310,35 @@ impl<W: Write> Display<'_, W> {
         Ok(())
     }
 }
+
+/// Reads any bytes as standard input: lines with keys, or the events of `--jsonl`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let resolver = Resolver::new(Settings::search(&[]));
+    for words in [
+        ["-b", "-L", "--interpret-keys=auto"],
+        ["-d", "-T", "--interpret-keys=always"],
+        ["-v", "-S=", "--interpret-keys=never"],
+    ] {
+        let words = words.map(OsString::from);
+        let Ok(Parsed::Run(options)) = options::parse(&words) else {
+            continue;
+        };
+        let kept = match options.trace {
+            true => input::Kept::Tree(LineTree::default()),
+            false => input::Kept::Whole(Gather::default()),
+        };
+        let keys = Keys::new(options.interpret, &resolver);
+        let mut out = Vec::new();
+        let mut input = Input::new(&options, keys, kept, &mut out);
+        let (first, rest) = data.split_at(data.len() / 2);
+        if input.push(first).is_err() || input.push(rest).is_err() {
+            continue;
+        }
+        if let Ok((_, keys, _)) = input.finish() {
+            let names = keys.into_names();
+            let all: Vec<u32> = (0..names.len()).collect();
+            let _ = (names.set(&all), names.first(&all), names.joined(&all));
+        }
+    }
+}

@@ -213,3 +213,15 @@ impl Work for Share {
         Some(Cow::Borrowed(self.command_of(node)))
     }
 }
+
+/// Takes any run as far as nothing is contacted: its nodes and commands, and its plan.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(run: &Run) {
+    let Ok(share) = Share::new(run, Path::new("/nowhere")) else {
+        return;
+    };
+    assert!(share.names.len() == share.of.len() && share.names.len() <= MOST);
+    if let Ok(plan) = plan(run, &share.names) {
+        assert_eq!(plan.nodes.len(), share.names.len());
+    }
+}
