@@ -1,10 +1,28 @@
 //! When a block counts: the patterns of `Host` and the criteria of `Match` (ssh_config(5)).
 
-use super::expand::Allowed;
-use super::parse::Place;
-use super::resolve::Pass;
-use super::{ConfigError, words};
+use super::place::{ConfigError, Place};
+use super::words;
 use crate::transport::ssh::pattern;
+
+/// The host that conditions are about, as far as it is known when they are looked at.
+pub(super) trait Subject {
+    /// The name that `Host` is compared with.
+    fn host(&self) -> &str;
+    /// The name as given.
+    fn original(&self) -> &str;
+    /// The name to connect to.
+    fn host_name(&self) -> Result<String, ConfigError>;
+    /// Whether this is the second pass, with the final name.
+    fn is_final(&self) -> bool;
+    /// Whom to log in as.
+    fn user(&self) -> &str;
+    /// Who we are.
+    fn local_user(&self) -> &str;
+    /// Its tag.
+    fn tag(&self) -> &str;
+    /// Whether a command succeeds, its tokens replaced.
+    fn succeeds(&self, command: &str, place: &Place) -> Result<bool, ConfigError>;
+}
 
 /// What a block asks of a host.
 #[derive(Debug)]
@@ -14,6 +32,8 @@ pub(super) enum Condition {
     Named,
     Host(Vec<HostPattern>),
     Match(Vec<Criterion>, Place),
+    /// A line that makes no sense.
+    Wrong(ConfigError),
 }
 
 /// One pattern of a `Host` line.
@@ -52,9 +72,11 @@ enum Test {
     User(String),
     LocalUser(String),
     Tagged(String),
-    /// `sessiontype` and `command` (OpenSSH 10): every command of ours is an `exec` whose text is not known yet.
+    /// `sessiontype` (OpenSSH 10): every command of ours is an `exec`.
     SessionType(String),
     Exec(String),
+    /// A criterion that only `ssh` can judge.
+    Unsupported(String),
 }
 
 impl Criterion {
@@ -109,7 +131,11 @@ pub(super) fn parse_match(text: &str) -> Result<Vec<Criterion>, String> {
                     _ => Test::Exec(argument),
                 }
             }
-            _ => return Err(format!("unsupported criterion `{name}`; try -R ssh")),
+            _ => {
+                // What it takes as an argument is not known, so what follows cannot be told apart.
+                rest = None;
+                Test::Unsupported(name)
+            }
         };
         criteria.push(Criterion { negated, test });
     }
@@ -120,14 +146,46 @@ pub(super) fn parse_match(text: &str) -> Result<Vec<Criterion>, String> {
 }
 
 impl Condition {
-    /// Whether the block counts for the host, given what earlier blocks have set.
-    pub(super) fn holds(&self, pass: &Pass<'_, '_>) -> Result<bool, ConfigError> {
+    /// Whether it holds for every host.
+    pub(super) fn is_general(&self) -> bool {
         match self {
+            Self::Always => true,
+            Self::Named | Self::Wrong(_) => false,
+            Self::Host(patterns) => matches!(
+                &patterns[..],
+                [HostPattern { excludes: false, pattern }] if pattern == "*"
+            ),
+            Self::Match(criteria, _) => matches!(
+                &criteria[..],
+                [Criterion {
+                    negated: false,
+                    test: Test::All
+                }]
+            ),
+        }
+    }
+
+    /// What is wrong with it for every host that comes to it.
+    pub(super) fn wrong(&self) -> Option<ConfigError> {
+        match self {
+            Self::Wrong(error) => Some(error.clone()),
+            Self::Match(criteria, place) => match criteria.first()?.test {
+                Test::Unsupported(ref name) => Some(unsupported(name, place)),
+                _ => None,
+            },
+            Self::Always | Self::Named | Self::Host(_) => None,
+        }
+    }
+
+    /// Whether the block counts for the host, given what earlier blocks have set.
+    pub(super) fn holds(&self, subject: &dyn Subject) -> Result<bool, ConfigError> {
+        match self {
+            Self::Wrong(error) => Err(error.clone()),
             Self::Always | Self::Named => Ok(true),
             Self::Host(patterns) => {
                 let mut found = false;
                 for HostPattern { excludes, pattern } in patterns {
-                    if pattern::matches(pass.host, pattern) {
+                    if pattern::matches(subject.host(), pattern) {
                         if *excludes {
                             return Ok(false);
                         }
@@ -139,7 +197,7 @@ impl Condition {
             Self::Match(criteria, place) => {
                 // Stops at the first that fails, so that a command runs only if all before it hold.
                 for Criterion { negated, test } in criteria {
-                    if test.holds(pass, place)? == *negated {
+                    if test.holds(subject, place)? == *negated {
                         return Ok(false);
                     }
                 }
@@ -150,27 +208,24 @@ impl Condition {
 }
 
 impl Test {
-    fn holds(&self, pass: &Pass<'_, '_>, place: &Place) -> Result<bool, ConfigError> {
+    fn holds(&self, subject: &dyn Subject, place: &Place) -> Result<bool, ConfigError> {
         Ok(match self {
             Self::All => true,
-            Self::Canonical | Self::Final => pass.is_final,
-            Self::Host(list) => pattern::matches_host(&pass.host_name()?, list),
-            Self::OriginalHost(list) => pattern::matches_host(pass.original, list),
-            Self::User(list) => pattern::matches_list(pass.values.user(), list),
-            Self::LocalUser(list) => pattern::matches_list(&pass.config.facts.user, list),
-            Self::Tagged(list) => pattern::matches_list(pass.values.tag(), list),
+            Self::Canonical | Self::Final => subject.is_final(),
+            Self::Host(list) => pattern::matches_host(&subject.host_name()?, list),
+            Self::OriginalHost(list) => pattern::matches_host(subject.original(), list),
+            Self::User(list) => pattern::matches_list(subject.user(), list),
+            Self::LocalUser(list) => pattern::matches_list(subject.local_user(), list),
+            Self::Tagged(list) => pattern::matches_list(subject.tag(), list),
             Self::SessionType(list) => pattern::matches_list("exec", list),
-            Self::Exec(command) => {
-                let host = pass.host_name()?;
-                let command = pass
-                    .values
-                    .tokens(pass.original, &host)
-                    .expand(command, Allowed::Exec)
-                    .map_err(|message| place.error(message))?;
-                pass.config.answer(&command).map_err(|error| {
-                    place.error(format!("match exec: cannot run `{command}`: {error}"))
-                })?
-            }
+            Self::Exec(command) => subject.succeeds(command, place)?,
+            Self::Unsupported(name) => return Err(unsupported(name, place)),
         })
     }
+}
+
+fn unsupported(name: &str, place: &Place) -> ConfigError {
+    place.error(format!(
+        "match: `{name}` is not supported here; -R ssh leaves it to ssh"
+    ))
 }

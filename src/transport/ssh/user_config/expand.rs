@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha1::{Digest, Sha1};
 
-use super::Facts;
+use super::facts::Facts;
 
 /// Where a token may be used: the letters that are known there, beside `%%`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) struct Tokens<'a> {
     /// `%r`
     pub(super) user: &'a str,
     /// `%k`: the alias, else the original name.
-    pub(super) alias: Option<&'a str>,
+    pub(super) alias: Option<String>,
     /// `%j`: the text of `ProxyJump`, or nothing.
     pub(super) jump: &'a str,
 }
@@ -102,7 +102,10 @@ impl Tokens<'_> {
             'h' => self.host.to_owned(),
             'i' => self.facts.uid.to_string(),
             'j' => self.jump.to_owned(),
-            'k' => self.alias.unwrap_or(self.original).to_owned(),
+            'k' => self
+                .alias
+                .clone()
+                .unwrap_or_else(|| self.original.to_owned()),
             'l' => local.to_owned(),
             'n' => self.original.to_owned(),
             'p' => self.port.to_string(),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::ConfigError;
+use super::place::ConfigError;
 
 /// The facts a configuration is read and resolved with. Tests make their own; [`Facts::read`] asks the system.
 #[derive(Debug, Clone)]
@@ -102,6 +102,23 @@ impl Facts {
         let home = home.trim_end_matches('/');
         Ok(format!("{home}/{rest}"))
     }
+}
+
+/// A port: its number, or the name of its service.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    let number = text.parse().ok().or_else(|| service_port(text));
+    number.filter(|&port| port != 0)
+}
+
+/// The TCP port of a service (services(5)).
+fn service_port(name: &str) -> Option<u16> {
+    let text = std::fs::read_to_string("/etc/services").ok()?;
+    text.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let (first, port) = (words.next()?, words.next()?.strip_suffix("/tcp")?);
+        let is_it = first == name || words.any(|alias| alias == name);
+        is_it.then(|| port.parse().ok()).flatten()
+    })
 }
 
 struct PasswdEntry<'a> {

@@ -1,60 +1,93 @@
 //! Walks the blocks for one host: the first value wins, in one pass or, with `Match final`, in two.
 
-use std::net::IpAddr;
+use super::address;
+use super::answers::Answers;
+use super::asked::Given;
+use super::blocks::{Blocks, Item, Setting};
+use super::condition::Subject;
+use super::expand::Allowed;
+use super::facts::Facts;
+use super::place::{ConfigError, Place};
+use super::settings::{AddressFamily, HostSettings, Proxy};
+use super::value::{Canonicalize, Key, Value};
+use super::values::Values;
+use crate::transport::ssh::pattern;
 
-use super::expand::{Allowed, Tokens};
-use super::keyword::{Canonicalize, Key, Value};
-use super::parse::{Blocks, Heading, Item, Place, Setting};
-use super::{ConfigError, Facts, Given, HostSettings, Proxy, UserConfig};
+/// The configuration that a host is looked up in.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) facts: Facts,
+    /// Options of the command line, the user's file, the system's file.
+    pub(super) parts: Vec<Blocks>,
+    /// Whether some block asks for a second pass.
+    pub(super) wants_final: bool,
+    /// What any block lets be unknown.
+    pub(super) ignored: Vec<String>,
+    /// The answers of `Match exec`.
+    pub(super) answers: Answers,
+}
+
+impl Source {
+    /// What is wrong for every host: told once, before anything is contacted.
+    pub(super) fn wrong(&self) -> Option<ConfigError> {
+        self.parts.iter().find_map(|part| self.wrong_in(part))
+    }
+
+    fn wrong_in(&self, blocks: &Blocks) -> Option<ConfigError> {
+        blocks.all().find_map(|block| {
+            let wrong = block.condition.wrong();
+            wrong.or_else(|| {
+                let general = block.items.iter().filter(|_| block.condition.is_general());
+                general.into_iter().find_map(|item| match item {
+                    Item::Wrong(error) => Some(error.clone()),
+                    Item::Unknown { keyword, place } => {
+                        // A block that is for some hosts only may let it be unknown for these.
+                        let ignored = self.ignored.join(",");
+                        let is_ignored = pattern::matches_list(keyword, &ignored);
+                        (!is_ignored).then(|| unknown(keyword, place))
+                    }
+                    Item::Include(files) => files.iter().find_map(|file| self.wrong_in(file)),
+                    Item::Set(_) | Item::Unused { .. } => None,
+                })
+            })
+        })
+    }
+}
+
+fn unknown(keyword: &str, place: &Place) -> ConfigError {
+    place.error(format!(
+        "bad configuration option `{keyword}`; remove it, or name it in IgnoreUnknown above"
+    ))
+}
 
 /// One walk over the configuration.
 #[derive(Debug)]
-pub(super) struct Pass<'a, 'h> {
-    pub(super) config: &'a UserConfig,
-    pub(super) values: Values<'a>,
+struct Pass<'a, 'h> {
+    source: &'a Source,
+    values: Values<'a>,
     /// The name that `Host` is compared with: as given in the first pass, the final one in the second.
-    pub(super) host: &'h str,
-    pub(super) original: &'h str,
-    pub(super) is_final: bool,
-}
-
-/// What was found so far, borrowed from the configuration.
-#[derive(Debug)]
-pub(super) struct Values<'a> {
-    pub(super) facts: &'a Facts,
-    given: Given<'a>,
-    first: [Option<&'a Setting>; Key::COUNT],
-    pub(super) identity_files: Vec<Listed<'a>>,
-    pub(super) certificate_files: Vec<Listed<'a>>,
-    pub(super) send_env: Vec<&'a Setting>,
-    /// The blocks that were for the host.
-    applied: Vec<&'a Heading>,
-}
-
-/// A file of a list, and where it was named.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Listed<'a> {
-    pub(super) text: &'a str,
-    pub(super) place: &'a Place,
+    host: &'h str,
+    original: &'h str,
+    is_final: bool,
 }
 
 /// Resolves one host.
 pub(super) fn resolve(
-    config: &UserConfig,
+    source: &Source,
     original: &str,
     given: Given<'_>,
 ) -> Result<HostSettings, ConfigError> {
-    let (values, host) = walk(config, original, given)?;
+    let (values, host) = walk(source, original, given)?;
     values.settings(original, host)
 }
 
 /// Where the values for a host come from.
 pub(super) fn explain(
-    config: &UserConfig,
+    source: &Source,
     original: &str,
     given: Given<'_>,
 ) -> Result<Vec<String>, ConfigError> {
-    let (values, host) = walk(config, original, given)?;
+    let (values, host) = walk(source, original, given)?;
     let mut lines: Vec<String> = Vec::new();
     for heading in &values.applied {
         let line = format!("ssh_config {heading}");
@@ -91,30 +124,39 @@ pub(super) fn explain(
 
 /// What is found for a host, and its final name.
 fn walk<'a>(
-    config: &'a UserConfig,
+    source: &'a Source,
     original: &str,
     given: Given<'a>,
 ) -> Result<(Values<'a>, String), ConfigError> {
     let mut pass = Pass {
-        config,
-        values: Values::new(&config.facts, given),
+        source,
+        values: Values::new(&source.facts, given),
         host: original,
         original,
         is_final: false,
     };
     pass.walk_all()?;
-    let mut host = pass.host_name()?;
-    if host.parse::<IpAddr>().is_err() {
-        host.make_ascii_lowercase();
+    let mut host = pass.name()?;
+    let family = match pass.values.value(Key::AddressFamily) {
+        Some(Value::Family(family)) => *family,
+        _ => AddressFamily::default(),
+    };
+    let address = address::normal(&host, family);
+    let is_name = address.is_none();
+    match address {
+        // As `ssh`, which leaves the letters where that is all the difference.
+        Some(address) if !address.eq_ignore_ascii_case(&host) => host = address,
+        Some(_) => {}
+        None => host.make_ascii_lowercase(),
     }
     let canonicalizes = pass.values.canonicalizes();
-    if canonicalizes != Canonicalize::No {
+    if is_name && canonicalizes != Canonicalize::No {
         host = pass.canonical(host, canonicalizes)?;
     }
     let mut values = pass.values;
-    if config.wants_final || canonicalizes != Canonicalize::No {
+    if source.wants_final || canonicalizes != Canonicalize::No {
         let mut pass = Pass {
-            config,
+            source,
             values,
             host: &host,
             original,
@@ -128,8 +170,8 @@ fn walk<'a>(
 
 impl<'a> Pass<'a, '_> {
     fn walk_all(&mut self) -> Result<(), ConfigError> {
-        let config = self.config;
-        config.parts.iter().try_for_each(|part| self.walk(part))
+        let source = self.source;
+        source.parts.iter().try_for_each(|part| self.walk(part))
     }
 
     fn walk(&mut self, blocks: &'a Blocks) -> Result<(), ConfigError> {
@@ -141,6 +183,14 @@ impl<'a> Pass<'a, '_> {
             for item in &block.items {
                 match item {
                     Item::Set(setting) => self.values.add(setting),
+                    Item::Unused {
+                        option,
+                        is_on,
+                        place,
+                    } => self.values.add_unused(*option, *is_on, place),
+                    Item::Unknown { keyword, .. } if self.values.ignores(keyword) => {}
+                    Item::Unknown { keyword, place } => return Err(unknown(keyword, place)),
+                    Item::Wrong(error) => return Err(error.clone()),
                     Item::Include(files) => {
                         for file in files {
                             self.walk(file)?;
@@ -153,7 +203,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     /// The name to connect to, as far as it is known.
-    pub(super) fn host_name(&self) -> Result<String, ConfigError> {
+    fn name(&self) -> Result<String, ConfigError> {
         match self.values.first(Key::HostName) {
             Some(Setting {
                 value: Value::Word(name),
@@ -175,10 +225,10 @@ impl<'a> Pass<'a, '_> {
             Some(Value::Proxy(proxy, _)) => *proxy != Proxy::Direct,
             _ => false,
         };
-        if (behind_proxy && when != Canonicalize::Always) || host.parse::<IpAddr>().is_ok() {
+        if behind_proxy && when != Canonicalize::Always {
             return Ok(host);
         }
-        let resolves = self.config.facts.resolves;
+        let resolves = self.source.facts.resolves;
         let found = if let Some(anchored) = host.strip_suffix('.') {
             resolves(&host).then(|| anchored.to_owned())
         } else {
@@ -210,135 +260,47 @@ impl<'a> Pass<'a, '_> {
     }
 }
 
-impl<'a> Values<'a> {
-    fn new(facts: &'a Facts, given: Given<'a>) -> Self {
-        Self {
-            facts,
-            given,
-            first: [None; Key::COUNT],
-            identity_files: Vec::new(),
-            certificate_files: Vec::new(),
-            send_env: Vec::new(),
-            applied: Vec::new(),
-        }
+impl Subject for Pass<'_, '_> {
+    fn host(&self) -> &str {
+        self.host
     }
 
-    fn add(&mut self, setting: &'a Setting) {
-        let files = if setting.key == Key::IdentityFile {
-            &mut self.identity_files
-        } else if setting.key == Key::CertificateFile {
-            &mut self.certificate_files
-        } else if setting.key == Key::SendEnv {
-            return self.send_env.push(setting);
-        } else {
-            if !self.is_excluded(setting.key) {
-                self.first[setting.key as usize].get_or_insert(setting);
-            }
-            return;
-        };
-        if let Value::Word(text) = &setting.value
-            && !files.iter().any(|file| file.text == text)
-        {
-            let place = &setting.place;
-            files.push(Listed { text, place });
-        }
+    fn original(&self) -> &str {
+        self.original
     }
 
-    /// A command keeps jumps out, even `none` does; jumps keep a command out, but `none` does not.
-    fn is_excluded(&self, key: Key) -> bool {
-        if key == Key::ProxyJump {
-            return self.first(Key::ProxyCommand).is_some();
-        }
-        let jumps = self.value(Key::ProxyJump);
-        key == Key::ProxyCommand && matches!(jumps, Some(Value::Proxy(Proxy::Jump(_), _)))
+    fn host_name(&self) -> Result<String, ConfigError> {
+        self.name()
     }
 
-    /// The setting that says how to get there.
-    pub(super) fn proxy(&self) -> Option<&'a Setting> {
-        self.first(Key::ProxyCommand)
-            .or_else(|| self.first(Key::ProxyJump))
+    fn is_final(&self) -> bool {
+        self.is_final
     }
 
-    pub(super) fn first(&self, key: Key) -> Option<&'a Setting> {
-        self.first[key as usize]
+    fn user(&self) -> &str {
+        self.values.user()
     }
 
-    pub(super) fn value(&self, key: Key) -> Option<&'a Value> {
-        self.first(key).map(|setting| &setting.value)
+    fn local_user(&self) -> &str {
+        &self.source.facts.user
     }
 
-    pub(super) fn flag(&self, key: Key, default: bool) -> bool {
-        match self.value(key) {
-            Some(Value::Flag(flag)) => *flag,
-            _ => default,
-        }
+    fn tag(&self) -> &str {
+        self.values.tag()
     }
 
-    pub(super) fn user(&self) -> &'a str {
-        let configured = |setting: &'a Setting| {
-            let Value::Word(user) = &setting.value else {
-                return None;
-            };
-            Some(user.as_str())
-        };
-        let given = self.given;
-        given
-            .user
-            .or_else(|| self.option(Key::User).and_then(configured))
-            .or(given.usual_user)
-            .or_else(|| self.first(Key::User).and_then(configured))
-            .unwrap_or(&self.facts.user)
-    }
-
-    pub(super) fn port(&self) -> u16 {
-        let configured = |setting: &'a Setting| {
-            let Value::Port(port) = setting.value else {
-                return None;
-            };
-            Some(port)
-        };
-        self.option(Key::Port)
-            .and_then(configured)
-            .or(self.given.port)
-            .or_else(|| self.first(Key::Port).and_then(configured))
-            .unwrap_or(22)
-    }
-
-    /// The setting, if it is an option of the command line.
-    fn option(&self, key: Key) -> Option<&'a Setting> {
-        self.first(key).filter(|setting| setting.place.is_option())
-    }
-
-    pub(super) fn tag(&self) -> &'a str {
-        match self.value(Key::Tag) {
-            Some(Value::Word(tag)) => tag,
-            _ => "",
-        }
-    }
-
-    fn canonicalizes(&self) -> Canonicalize {
-        match self.value(Key::CanonicalizeHostname) {
-            Some(Value::Canonicalize(when)) => *when,
-            _ => Canonicalize::No,
-        }
-    }
-
-    /// The tokens as they stand now.
-    pub(super) fn tokens<'t>(&'t self, original: &'t str, host: &'t str) -> Tokens<'t> {
-        Tokens {
-            facts: self.facts,
-            host,
-            original,
-            port: self.port(),
-            user: self.user(),
-            alias: match self.value(Key::HostKeyAlias) {
-                Some(Value::Word(alias)) => Some(alias),
-                _ => None,
-            },
-            jump: match self.value(Key::ProxyJump) {
-                Some(Value::Proxy(_, text)) => text,
-                _ => "",
-            },
-        }
+    fn succeeds(&self, command: &str, place: &Place) -> Result<bool, ConfigError> {
+        let facts = &self.source.facts;
+        let host = self.name()?;
+        let command = self
+            .values
+            .tokens(self.original, &host)
+            .expand(command, Allowed::Exec)
+            .map_err(|message| place.error(message))?;
+        let shell = facts.env.get("SHELL").map_or("/bin/sh", String::as_str);
+        self.source
+            .answers
+            .of(shell, &command)
+            .map_err(|error| place.error(format!("match exec: cannot run `{command}`: {error}")))
     }
 }

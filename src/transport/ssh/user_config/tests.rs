@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use std::collections::HashMap;
+
 use super::*;
 
 /// A home with a configuration; every name resolves that ends in `.example.`.
@@ -127,7 +129,7 @@ fn errors_name_the_line() {
         ),
         (
             "Port 0",
-            "config:1: port: `0` is not a port; expected 1 to 65535",
+            "config:1: port: `0` is not a port; expected 1 to 65535, or a service",
         ),
         ("User", "config:1: user: the argument is missing"),
         ("User \"a", "config:1: user: a quote is not closed"),
@@ -158,6 +160,74 @@ fn errors_name_the_line() {
     }
     assert!(resolve("IgnoreUnknown foo,bar*\nFoo 1\nBarBar x", "h").is_ok());
     assert!(resolve("CanonicalDomains none\nUpdateHostKeys yes\nTag x", "h").is_ok());
+}
+
+#[test]
+fn a_bad_line_concerns_the_hosts_of_its_block() {
+    let text = "Host a\n Port x\nHost b\n Foo 1\n Include ~nobody-at-all/x\nHost c\n ProxyJump a:0\nHost d\n User\n\
+                Match host e version OpenSSH_10*\n User e\nHost f\n IdentityFile %z\nHost g\n RefuseConnection \"is in repair\"\n\
+                Host h\n Match=\nHost *\n User me\n";
+    for (host, expected) in [
+        (
+            "a",
+            "config:2: port: `x` is not a port; expected 1 to 65535, or a service",
+        ),
+        (
+            "b",
+            "config:4: bad configuration option `foo`; remove it, or name it in IgnoreUnknown above",
+        ),
+        (
+            "c",
+            "config:7: proxyjump: `a:0` is not a jump host; expected [USER@]HOST[:PORT]",
+        ),
+        ("d", "config:9: user: the argument is missing"),
+        (
+            "e",
+            "config:10: match: `version` is not supported here; -R ssh leaves it to ssh",
+        ),
+        (
+            "f",
+            "config:13: `%z`: the token `%z` is not known here; write `%%` for a percent sign",
+        ),
+        ("g", "config:15: RefuseConnection: is in repair"),
+    ] {
+        let text = text.replace("Host h\n Match=\n", "");
+        assert_eq!(resolve(&text, host).unwrap_err(), expected, "{host}");
+        assert_eq!(resolve(&text, "z").unwrap().user, "me");
+    }
+    // Nobody knows whom this block is for.
+    assert_eq!(
+        resolve(text, "z").unwrap_err(),
+        "config:17: match: the argument is missing"
+    );
+}
+
+#[test]
+fn unknown_keywords_are_ignored_by_the_first_list_that_is_for_the_host() {
+    let text = "Host a\n IgnoreUnknown foo\nHost *\n Foo 1\n";
+    assert!(resolve(text, "a").is_ok());
+    assert!(resolve(text, "b").is_err());
+    assert!(resolve("Foo 1\nIgnoreUnknown foo", "a").is_err());
+    assert!(resolve("IgnoreUnknown foo\nIgnoreUnknown bar\nBar 1", "a").is_err());
+}
+
+#[test]
+fn what_only_ssh_does_is_named() {
+    let missing = |text: &str| {
+        let settings = resolve(text, "a").unwrap();
+        let names = settings.unused.iter().filter(|option| option.is_missed);
+        names
+            .map(|option| option.name)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let text = "ForwardAgent yes\nRequestTTY auto\nLocalForward 1 b:2\nLocalForward 2 b:2\n\
+                PKCS11Provider /lib/x.so\nGSSAPIAuthentication yes\nControlMaster auto\nLocalCommand true\n";
+    assert_eq!(missing(text), "ForwardAgent,LocalForward,PKCS11Provider");
+    let text = format!("ForwardAgent no\nClearAllForwardings yes\nPermitLocalCommand yes\n{text}");
+    assert_eq!(missing(&text), "PKCS11Provider,LocalCommand");
+    let kept = resolve("ControlPath ~/.ssh/c-%r@%h:%p", "a").unwrap();
+    assert!(kept.control_path.unwrap().ends_with(".ssh/c-me@a:22"));
 }
 
 #[test]

@@ -1,18 +1,17 @@
-//! Our reading of `ssh_config` beside that of the real `ssh -G`, field by field.
+//! The real `ssh -G` beside our reading of the same files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use hapsh::destination::Destination;
 use hapsh::transport::ssh::user_config::{
-    AddressFamily, AlgorithmList, ConfigFile, Facts, Given, HostKeyPolicy, HostSettings, Options,
-    Proxy, UserConfig,
+    AddressFamily, AlgorithmList, ConfigError, ConfigFile, Facts, Given, HostKeyPolicy,
+    HostSettings, Options, Proxy, UserConfig,
 };
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::lab::{find_program, skip};
@@ -21,7 +20,7 @@ use crate::lab::{find_program, skip};
 type Fields = BTreeMap<String, Vec<String>>;
 
 /// The real thing: what `ssh -G` says, or its complaint.
-struct Oracle {
+pub(super) struct Oracle {
     ssh: PathBuf,
     facts: Facts,
     /// By field: the default names and all names, as this `ssh` has them.
@@ -48,6 +47,7 @@ const FIELDS: &[&str] = &[
     "compression",
     "connectionattempts",
     "connecttimeout",
+    "controlpath",
     "globalknownhostsfile",
     "hashknownhosts",
     "hostkeyalgorithms",
@@ -84,7 +84,7 @@ const ENVIRONMENT: [(&str, &str); 2] = [("SITE", "north"), ("EMPTY", "")];
 
 impl Oracle {
     /// `None` when there is no `ssh` and the test is to be left out.
-    fn find() -> Option<&'static Self> {
+    pub(super) fn find() -> Option<&'static Self> {
         static ORACLE: OnceLock<Option<Oracle>> = OnceLock::new();
         let oracle = ORACLE.get_or_init(|| {
             let ssh = find_program("ssh", "SSH")?;
@@ -131,7 +131,12 @@ impl Oracle {
     }
 
     /// What `ssh -G` prints, or `None` when it refuses; and its words on stderr.
-    fn ask(&self, config: &Path, options: &[String], host: &str) -> Option<(Fields, String)> {
+    pub(super) fn ask(
+        &self,
+        config: &Path,
+        options: &[String],
+        host: &str,
+    ) -> Option<(Fields, String)> {
         let mut command = self.command();
         command.arg("-G").arg("-F").arg(config);
         for option in options {
@@ -155,7 +160,12 @@ impl Oracle {
     fn normal(&self, mut fields: Fields, ours: &HostSettings) -> Fields {
         fields.retain(|name, _| FIELDS.contains(&name.as_str()));
         let home = self.facts.home.to_string_lossy();
-        for name in ["identityfile", "certificatefile", "revokedhostkeys"] {
+        for name in [
+            "identityfile",
+            "certificatefile",
+            "controlpath",
+            "revokedhostkeys",
+        ] {
             if let Some(values) = fields.get_mut(name) {
                 values.retain(|value| !value.eq_ignore_ascii_case("none"));
                 for value in values.iter_mut() {
@@ -252,6 +262,14 @@ impl Oracle {
         );
         set("connecttimeout", seconds(settings.connect_timeout));
         set(
+            "controlpath",
+            settings
+                .control_path
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+        );
+        set(
             "globalknownhostsfile",
             vec![paths(&host_keys.global_files).join(" ")],
         );
@@ -293,7 +311,11 @@ impl Oracle {
                         let user = hop.user.as_ref().map(|user| format!("{user}@"));
                         let port = hop.port.map(|port| format!(":{port}"));
                         let (user, port) = (user.unwrap_or_default(), port.unwrap_or_default());
-                        format!("{user}{}{port}", hop.host)
+                        let host = match hop.host.contains(':') {
+                            true => format!("[{}]", hop.host),
+                            false => hop.host.clone(),
+                        };
+                        format!("{user}{host}{port}")
                     })
                     .collect();
                 set("proxyjump", vec![hops.join(",")]);
@@ -361,8 +383,12 @@ impl Oracle {
         fields
     }
 
-    /// Compares the two for one configuration and destination; says which fields differ, or that one of them refuses.
-    fn compare(&self, config: &Config, host: &str) -> Result<(), String> {
+    /// What we make of a configuration for a destination.
+    pub(super) fn settings(
+        &self,
+        config: &Config,
+        host: &str,
+    ) -> Result<HostSettings, ConfigError> {
         let options = Options {
             file: ConfigFile::Path(config.file.clone()),
             options: config.options.clone(),
@@ -373,8 +399,28 @@ impl Oracle {
             port: destination.port,
             ..Given::default()
         };
-        let ours = UserConfig::load(self.facts.clone(), &options)
-            .and_then(|config| config.resolve(destination.host, given));
+        UserConfig::load(self.facts.clone(), &options)?.resolve(destination.host, given)
+    }
+
+    /// The words of the `ssh` that the real one would run for the first jump, as a shell would cut them.
+    pub(super) fn jump(&self, config: &Config, host: &str) -> Option<Vec<String>> {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command();
+        // Its own name is what it runs again; this one fails at once.
+        command.arg0("/bin/false").arg("-vF").arg(&config.file);
+        let output = command.arg("--").arg(host).output().expect("ssh runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (_, line) = said.split_once("Executing proxy command: exec ")?;
+        let line = line.lines().next()?.trim_end_matches('\r');
+        let script = format!("printf '%s\\n' {}", line.trim_end());
+        let words = Command::new("sh").args(["-c", &script]).output().ok()?;
+        let words = String::from_utf8(words.stdout).ok()?;
+        Some(words.lines().map(str::to_owned).collect())
+    }
+
+    /// Compares the two for one configuration and destination; says which fields differ, or that one of them refuses.
+    pub(super) fn compare(&self, config: &Config, host: &str) -> Result<(), String> {
+        let ours = self.settings(config, host);
         let theirs = self.ask(&config.file, &config.options, host);
         let text = fs::read_to_string(&config.file).expect("the configuration");
         let about = format!(
@@ -406,14 +452,14 @@ impl Oracle {
 }
 
 /// A configuration on disk.
-struct Config {
+pub(super) struct Config {
     folder: TempDir,
-    file: PathBuf,
-    options: Vec<String>,
+    pub(super) file: PathBuf,
+    pub(super) options: Vec<String>,
 }
 
 impl Config {
-    fn new(text: &str, options: &[&str]) -> Self {
+    pub(super) fn new(text: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config");
         let text = text.replace("{DIR}", &folder.path().display().to_string());
@@ -426,377 +472,10 @@ impl Config {
         config
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let file = self.folder.path().join(name);
         fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
         fs::write(&file, text).expect("a file");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("permissions");
-    }
-}
-
-/// Configurations that have led others astray, each with hosts to ask about.
-const NASTY: &[(&str, &[&str])] = &[
-    ("", &["lb1", "LB1", "10.0.0.1", "::1"]),
-    (
-        "Host lb*\n Port 1\nHost *\n Port 2\n User x\nHost lb1\n Port 3\n",
-        &["lb1", "web"],
-    ),
-    (
-        "Host !lb1 lb*\n Port 1\nHost * !web\n User x\n",
-        &["lb1", "lb2", "web"],
-    ),
-    (
-        "Host=lb1\nPort=1\nUser = x\n  BatchMode\tyes  \n\tCompression yes # comment\n",
-        &["lb1"],
-    ),
-    (
-        "Host \"lb1\" web\n User \"a b\"\n IdentityFile \"~/a b\"\n",
-        &["lb1"],
-    ),
-    (
-        "Host lb1 # lb2\n User a#b\nHost lb2\n User b # c\n",
-        &["lb1", "lb2"],
-    ),
-    (
-        "Host lb? 10.*\n Port 1\nHost *.com\n Port 2\n",
-        &["lb1", "lb12", "10.0.0.1", "x.com"],
-    ),
-    (
-        "HostName %h.site\nMatch host lb1\n User plain\nMatch host lb1.site\n User real\n",
-        &["lb1", "LB1"],
-    ),
-    (
-        "Match originalhost lb1\n HostName other\nMatch host other\n User a\nMatch host lb1\n User b\n",
-        &["lb1"],
-    ),
-    (
-        "Match originalhost lb1 user alice\n Port 1\nMatch originalhost lb1\n User alice\nMatch user alice\n Port 2\n",
-        &["lb1"],
-    ),
-    (
-        "Match user \"*,!root\"\n Port 1\nMatch localuser *\n Port 2\n",
-        &["lb1"],
-    ),
-    (
-        "Match !host lb1\n Port 1\nMatch all\n Port 2\nMatch !all\n User x\n",
-        &["lb1", "web"],
-    ),
-    (
-        "Match host lb1,lb2 !user x\n Port 1\nMatch host \"lb*,!lb1\"\n User y\n",
-        &["lb1", "lb2"],
-    ),
-    (
-        "Match exec \"test %h = lb1\"\n Port 1\nMatch exec \"test %n = LB1 -a %p = 22\"\n User x\n",
-        &["lb1", "LB1"],
-    ),
-    (
-        "Match host web exec \"exit 0\"\n Port 1\nMatch exec \"exit 3\"\n Port 2\nMatch !exec false\n User x\n",
-        &["lb1", "web"],
-    ),
-    (
-        "Host lb1\n HostName lb1.site\nMatch final host *.site\n Port 1\nHost lb1.site\n User x\n",
-        &["lb1", "web"],
-    ),
-    (
-        "Match canonical\n Port 1\nMatch !final\n User first\nMatch final all\n User second\n BatchMode yes\n",
-        &["lb1"],
-    ),
-    (
-        "CanonicalizeHostname yes\nMatch canonical\n Port 1\n",
-        &["lb1", "a.b.c"],
-    ),
-    (
-        "IdentityFile ~/a\nIdentityFile /b\nIdentityFile ~/a\nHost lb1\n IdentityFile none\n CertificateFile ~/c\nHost *\n CertificateFile /d\n",
-        &["lb1", "web"],
-    ),
-    ("IdentityFile none\n", &["lb1"]),
-    ("IdentityFile ~/k_%r_%h\nIdentityFile /k%%x\n", &[]),
-    (
-        "UserKnownHostsFile ~/k1 /k2_%h_%n_%p_%r_%u_%i_%L_%l_%d_%% ~/${SITE}_%k\nHostKeyAlias al\nHostName Real.%h\nUser bob\n",
-        &["LB1"],
-    ),
-    ("UserKnownHostsFile /c_%C_%k\nPort 33\n", &["LB1"]),
-    (
-        "UserKnownHostsFile none\nGlobalKnownHostsFile /a /b\n",
-        &["lb1"],
-    ),
-    (
-        "GlobalKnownHostsFile none\nUserKnownHostsFile a#b #c\n",
-        &["lb1"],
-    ),
-    (
-        "Host lb1\n ProxyJump u@j1:3,j2\nHost *\n ProxyCommand nc x 1\nHost web\n ProxyJump j3\n",
-        &["lb1", "web"],
-    ),
-    (
-        "Host lb1\n ProxyJump none\nHost lb*\n ProxyJump j1\nHost web\n ProxyCommand none\nHost *\n ProxyJump j2 # x\n",
-        &["lb1", "lb2", "web"],
-    ),
-    ("ProxyCommand=exec nc \"a b\" # kept\n", &["lb1"]),
-    ("ProxyJump ssh://u@j1:33\n", &["lb1"]),
-    (
-        "SendEnv A B*\nSendEnv C\nSendEnv -B* D\nSetEnv X=1 Y=\"a b\" X=2\nSetEnv Z=3\n",
-        &["lb1"],
-    ),
-    (
-        "ConnectTimeout 1m30\nServerAliveInterval 1H\nServerAliveCountMax 7\nConnectionAttempts 2\nTCPKeepAlive no\n",
-        &["lb1"],
-    ),
-    ("ConnectTimeout none\nServerAliveInterval 0\n", &["lb1"]),
-    (
-        "StrictHostKeyChecking off\nHashKnownHosts TRUE\nCheckHostIP no\nUpdateHostKeys no\n",
-        &["lb1"],
-    ),
-    (
-        "StrictHostKeyChecking accept-new\nNoHostAuthenticationForLocalhost yes\n",
-        &["lb1"],
-    ),
-    (
-        "AddressFamily INET6\nBindAddress ::1\nBindInterface lo\nRequiredRSASize 3072\nRevokedHostKeys /dev/null\n",
-        &["lb1"],
-    ),
-    (
-        "PubkeyAuthentication unbound\nPasswordAuthentication no\nChallengeResponseAuthentication no\nPreferredAuthentications publickey,password\n",
-        &["lb1"],
-    ),
-    (
-        "Ciphers ^aes128-ctr\nKexAlgorithms +diffie-hellman-group14-sha1\nMACs -umac-*\nHostKeyAlgorithms ssh-ed25519,rsa-*\nPubkeyAcceptedKeyTypes -ecdsa*,*cert*\n",
-        &["lb1"],
-    ),
-    (
-        "Ciphers aes256-ctr,aes128-ctr\nMACs ^hmac-sha2-512,hmac-sha1\nKexAlgorithms curve25519-sha256\n",
-        &["lb1"],
-    ),
-    ("Include {DIR}/none*\nHost lb1\n Port 1\n", &["lb1"]),
-    (
-        "IgnoreUnknown foo*,Bar\nFooBar 1\nBAR 2\nPort 7\n",
-        &["lb1"],
-    ),
-    (
-        "LocalForward 1 a:2\nForwardAgent yes\nControlMaster auto\nControlPath ~/x%C\nRekeyLimit 1G 1h\nUser x\n",
-        &["lb1"],
-    ),
-    ("User x\\ y\nHost lb1\n HostKeyAlias a\\\"b\n", &["lb1"]),
-    ("User\u{c}\n", &["lb1"]),
-    ("User x \u{c}\r\nPort 7\r\n", &["lb1"]),
-    ("hOST lb1\n pORT 7\nmATCH HOST lb1\n uSER x\n", &["lb1"]),
-    (
-        "Match host=lb1\n Port 1\nMatch host = lb1 user=x\n User y\n",
-        &["lb1"],
-    ),
-    // refused by both
-    ("Foo bar\n", &["lb1"]),
-    ("Host web\n Foo bar\n", &["lb1"]),
-    ("Port 70000\n", &["lb1"]),
-    ("Port\n", &["lb1"]),
-    ("User \"a\n", &["lb1"]),
-    ("User a b\n", &["lb1"]),
-    ("BatchMode maybe\n", &["lb1"]),
-    ("Match foo bar\n", &["lb1"]),
-    ("Match host\n", &["lb1"]),
-    ("Match all host lb1\n", &["lb1"]),
-    ("ConnectTimeout 1x\n", &["lb1"]),
-    ("UserKnownHostsFile none x\n", &["lb1"]),
-    ("SetEnv A\n", &["lb1"]),
-    ("SendEnv A=b\n", &["lb1"]),
-    ("ProxyJump a:0\n", &["lb1"]),
-    ("HostName %n\n", &["lb1"]),
-    ("AddressFamily 6\n", &["lb1"]),
-    ("IdentityFile \"\"\n", &["lb1"]),
-    ("Include {DIR}/config\n", &["lb1"]),
-];
-
-#[test]
-fn nasty_configurations_mean_what_ssh_takes_them_for() {
-    let Some(oracle) = Oracle::find() else { return };
-    let mut wrong = String::new();
-    for (text, hosts) in NASTY {
-        let config = Config::new(text, &[]);
-        for host in *hosts {
-            if let Err(difference) = oracle.compare(&config, host) {
-                wrong.push_str(&format!("{difference}\n---\n"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-}
-
-#[test]
-fn users_and_ports_of_destinations_come_behind_options_and_before_files() {
-    let Some(oracle) = Oracle::find() else { return };
-    let text =
-        "Host web1\n User file\n Port 5\nMatch user root\n UserKnownHostsFile /root_%r_%h_%n_%p\n";
-    let mut wrong = String::new();
-    for options in [&[][..], &["User=option"], &["Port=7"]] {
-        let config = Config::new(text, options);
-        for host in [
-            "web1",
-            "root@web1",
-            "a@b@web1",
-            "root@WEB1",
-            "ssh://web1",
-            "ssh://root@web1:22/",
-            "ssh://r%40d@other:2222",
-            "ssh://r;x=y@web1",
-            "root@fe80::1%lo",
-            "web1:22",
-        ] {
-            if let Err(difference) = oracle.compare(&config, host) {
-                wrong.push_str(&format!("{difference}\n---\n"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-}
-
-#[test]
-fn options_of_the_command_line_come_first() {
-    let Some(oracle) = Oracle::find() else { return };
-    for options in [
-        &["Port=7", "User = x", "port 9"][..],
-        &["ProxyJump=j1"],
-        &["IdentityFile=/o", "SendEnv=Z", "SetEnv=A=1"],
-        &["Port"],
-        &["Host=x"],
-        &["Foo=1"],
-        &["IgnoreUnknown=foo", "Foo=1"],
-        &["Ciphers=+aes128-cbc", "StrictHostKeyChecking=no"],
-    ] {
-        let text = "User y\nPort 1\nProxyCommand nc %h\nIdentityFile /f\nSendEnv A\nSetEnv B=2\n";
-        let text = text.replace(" %h", "");
-        let config = Config::new(&text, options);
-        oracle
-            .compare(&config, "lb1")
-            .unwrap_or_else(|difference| panic!("{difference}"));
-    }
-}
-
-#[test]
-fn included_files_are_part_of_the_block_they_stand_in() {
-    let Some(oracle) = Oracle::find() else { return };
-    let config = Config::new(
-        "Host lb1\n Include {DIR}/a/*.conf {DIR}/b\n User late\nHost *\n Include \"{DIR}/with space/[c]*\"\n Port 9\n",
-        &[],
-    );
-    config.write(
-        "a/1.conf",
-        "Port 1\nHost lb2\n User two\nHost *\n BatchMode yes\nMatch final\n Compression yes\n",
-    );
-    config.write("a/2.conf", "User one\nHost web\n Port 5\n");
-    config.write("a/.3.conf", "Nonsense\n");
-    config.write("b", "HostName lb1.site\nHost lb*\n IdentityFile /b\n");
-    config.write("with space/c", "ServerAliveInterval 3\n");
-    for host in ["lb1", "lb2", "web"] {
-        oracle
-            .compare(&config, host)
-            .unwrap_or_else(|difference| panic!("{difference}"));
-    }
-}
-
-/// Lines out of a small vocabulary, so that blocks meet hosts and keywords meet each other.
-fn line() -> impl Strategy<Value = String> {
-    let pattern = prop::sample::select(vec![
-        "lb1", "lb2", "lb*", "*", "!lb2", "web.site", "*.site", "?b1", "LB1", "10.0.0.1",
-    ]);
-    let list = prop::collection::vec(pattern.clone(), 1..3).prop_map(|list| list.join(","));
-    let host =
-        prop::collection::vec(pattern, 1..4).prop_map(|list| format!("Host {}", list.join(" ")));
-    let criterion = (
-        prop::sample::select(vec![
-            "host",
-            "originalhost",
-            "user",
-            "!host",
-            "!user",
-            "localuser",
-        ]),
-        list,
-    )
-        .prop_map(|(name, list)| format!("{name} {list}"));
-    let alone = prop::sample::select(vec![
-        "all".to_owned(),
-        "final".to_owned(),
-        "canonical".to_owned(),
-        "final all".to_owned(),
-        "!canonical".to_owned(),
-        "exec \"test %h = lb1\"".to_owned(),
-        "!exec \"test %r = lb1\"".to_owned(),
-    ]);
-    let criteria = prop_oneof![
-        3 => prop::collection::vec(criterion.clone(), 1..3).prop_map(|all| all.join(" ")),
-        1 => alone,
-        1 => criterion.prop_map(|one| format!("final {one}")),
-    ];
-    let setting = prop::sample::select(vec![
-        "User lb1",
-        "User web.site",
-        "User=x",
-        "Port 7",
-        "Port 8",
-        "HostName %h.site",
-        "HostName 10.0.0.1",
-        "HostName LB2",
-        "IdentityFile ~/a",
-        "IdentityFile /b",
-        "IdentityFile none",
-        "CertificateFile /c",
-        "ProxyJump j1,u@j2:3",
-        "ProxyJump none",
-        "ProxyCommand nc a 1",
-        "ProxyCommand none",
-        "SendEnv A B",
-        "SendEnv -A",
-        "SetEnv A=1",
-        "SetEnv B=2 C=3",
-        "UserKnownHostsFile /k_%h_%r_%p_%n_%k",
-        "HostKeyAlias al",
-        "UserKnownHostsFile ~/k none",
-        "GlobalKnownHostsFile none",
-        "Ciphers +aes128-cbc",
-        "Ciphers ^aes128-ctr",
-        "MACs -hmac*",
-        "BatchMode yes",
-        "BatchMode no",
-        "Compression yes",
-        "ConnectTimeout 2m",
-        "StrictHostKeyChecking accept-new",
-        "StrictHostKeyChecking no",
-        "CanonicalizeHostname yes",
-        "IdentitiesOnly yes",
-        "ServerAliveInterval 5",
-        "AddressFamily inet",
-        "Foo bar",
-        "IgnoreUnknown foo",
-        "ForwardAgent yes",
-        "# comment",
-        "",
-    ])
-    .prop_map(|text| format!(" {text}"));
-    prop_oneof![
-        2 => host,
-        2 => criteria.prop_map(|criteria| format!("Match {criteria}")),
-        7 => setting,
-    ]
-}
-
-/// Compared in parallel with other properties of this file, but one `ssh` at a time is enough.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn generated_configurations_mean_what_ssh_takes_them_for(
-        lines in prop::collection::vec(line(), 0..14),
-        host in prop::sample::select(vec!["lb1", "lb2", "LB1", "web.site", "10.0.0.1"]),
-    ) {
-        let Some(oracle) = Oracle::find() else { return Ok(()) };
-        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // `IgnoreUnknown` counts from any block with us, and only from blocks that apply with `ssh`.
-        prop_assume!(!(lines.iter().any(|line| line.contains("Foo")) && lines.iter().any(|line| line.contains("Ignore"))));
-        let config = Config::new(&lines.join("\n"), &[]);
-        if let Err(difference) = oracle.compare(&config, host) {
-            prop_assert!(false, "{}", difference);
-        }
     }
 }
