@@ -19,13 +19,23 @@ pub(super) fn again(called: &str, options: &Options) -> String {
             add(option, value);
         }
     }
-    for (option, values) in [("-o", &reach.ssh_option), ("--socket", &reach.socket)] {
+    for (option, values) in [
+        ("-o", &reach.ssh_option),
+        ("--socket", &reach.socket),
+        ("--master", &reach.master),
+    ] {
         for value in values {
             add(option, value);
         }
     }
     if let Some(topology) = &reach.topology {
         add("--topology", &topology.to_string_lossy());
+    }
+    if let Some(user) = &reach.as_user {
+        words.push(match user.as_str() {
+            "root" => "--become".to_owned(),
+            user => format!("--become={}", quote(user)),
+        });
     }
     if options.targets.lab {
         words.push("--lab".to_owned());
@@ -44,10 +54,11 @@ mod tests {
         options.reach.ssh_config = Some("my config".to_owned());
         options.reach.socket = vec!["/run/a.sock".to_owned(), "tcp:[::1]:9".to_owned()];
         options.reach.user = Some("ann".to_owned());
+        options.reach.as_user = Some("root".to_owned());
         options.targets.lab = true;
         assert_eq!(
             again("hash", &options),
-            "hash -l ann -F 'my config' --socket /run/a.sock --socket 'tcp:[::1]:9' --lab"
+            "hash -l ann -F 'my config' --socket /run/a.sock --socket 'tcp:[::1]:9' --become --lab"
         );
     }
 }

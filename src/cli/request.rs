@@ -169,6 +169,9 @@ pub struct Reach {
     /// A stats socket of HAProxy: a path or tcp:HOST:PORT; may be given several times
     #[arg(long, value_name = "SOCKET", global = true)]
     pub socket: Vec<String>,
+    /// The socket of HAProxy's master, which knows of workers from before a reload; may be given several times
+    #[arg(long, value_name = "SOCKET", global = true)]
+    pub master: Vec<String>,
     /// How the socket is reached: auto, streamlocal, socat, nc or command:TEXT [auto]
     #[arg(long, value_name = "WAY", long_help = VIA, global = true)]
     pub via: Option<String>,
@@ -239,13 +242,30 @@ pub struct Show {
     pub color: Option<Color>,
 }
 
+/// What a dry run may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Look at the nodes where that makes it tell more
+    Read,
+    /// Contact nothing
+    Offline,
+}
+
 /// How careful to be, and what the nodes are given to read.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Safety and input")]
 pub struct Care {
-    /// Say what would be done and contact nothing
-    #[arg(long, global = true)]
-    pub dry_run: bool,
+    /// Say what would be done and do nothing. A change of HAProxy's servers reads the nodes for that, shows its rows and
+    /// asks the guard; everything else, and all with --dry-run=offline, contacts nothing
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "read",
+        global = true
+    )]
+    pub dry_run: Option<DryRun>,
     /// Answer questions with yes
     #[arg(long, global = true)]
     pub yes: bool,

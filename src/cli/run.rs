@@ -10,6 +10,7 @@ use super::console::Console;
 use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::journal::{Journal, Record};
+use super::request::DryRun;
 use super::resolve::{Invocation, Job, nodes, reach, show};
 use super::rollout::Rollout;
 use super::runtime::{Runtime, attend};
@@ -40,14 +41,19 @@ pub(super) fn run(
         let refused = format!("-R {name} {lack}, which is not enough for: {what}");
         return Err(CliError::usage(refused).hint("use -R native"));
     }
-    let nodes = nodes::of(asked, console)?;
+    let nodes = task.nodes(asked, console)?;
     guard_globs(&*task, asked, console)?;
-    if asked.options.care.dry_run {
+    let is_dry = match asked.options.care.dry_run {
+        Some(DryRun::Read) => !task.reads_ahead(),
+        Some(DryRun::Offline) => true,
+        None => false,
+    };
+    if is_dry {
         return dry_run(&task.plan(&nodes)?, asked, console);
     }
     let mut job = Job::resolve(asked, nodes, console)?;
     job.announce(&task.what());
-    if task.effect() != Effect::Looks {
+    if task.effect() != Effect::Looks && asked.options.care.dry_run.is_none() {
         confirm(&mut job, &task.what())?;
     }
     task.perform(&mut job)

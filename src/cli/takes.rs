@@ -14,12 +14,16 @@ pub(crate) enum Class {
     Nodes,
     /// How they are reached, and how many at one time.
     Reach,
+    /// Who logs in, or did.
+    Login,
     /// Whom to be on the nodes.
     Become,
     /// How long one node may take.
     Limits,
     /// Where HAProxy is asked.
     Sockets,
+    /// Where HAProxy's master is asked.
+    Masters,
     /// How answers are shown.
     Shown,
     /// One document or events for programs.
@@ -39,32 +43,36 @@ pub(crate) enum Class {
 }
 
 use Class::{
-    Become, Care, Command, Faults, Files, Input, Json, Limits, Nodes, Reach, Rollout, Shown,
-    Sockets,
+    Become, Care, Command, Faults, Files, Input, Json, Limits, Login, Masters, Nodes, Reach,
+    Rollout, Shown, Sockets,
 };
 
 /// What verbs take that contact no node.
 pub(crate) const NOTHING: &[Class] = &[];
 /// What commands take.
 pub(crate) const COMMAND: &[Class] = &[
-    Nodes, Reach, Become, Limits, Shown, Json, Files, Care, Input, Command, Rollout, Faults,
+    Nodes, Reach, Login, Become, Limits, Shown, Json, Files, Care, Input, Command, Rollout, Faults,
 ];
 /// What other work on nodes takes.
 pub(crate) const WORK: &[Class] = &[
-    Nodes, Reach, Become, Limits, Shown, Json, Files, Care, Faults,
+    Nodes, Reach, Login, Become, Limits, Shown, Json, Files, Care, Faults,
 ];
 /// What questions to HAProxy take.
 pub(crate) const QUESTION: &[Class] = &[
-    Nodes, Reach, Become, Limits, Sockets, Shown, Json, Files, Care, Faults,
+    Nodes, Reach, Login, Become, Limits, Sockets, Shown, Json, Files, Care, Faults,
 ];
 /// What changes of HAProxy's servers take.
 pub(crate) const CHANGE: &[Class] = &[
-    Nodes, Reach, Become, Sockets, Shown, Json, Files, Care, Faults,
+    Nodes, Reach, Login, Become, Sockets, Masters, Shown, Json, Files, Care, Faults,
 ];
+/// What shows what was written down.
+pub(crate) const RECORDS: &[Class] = &[Login, Json];
 /// What the prompt takes.
-pub(crate) const PROMPT: &[Class] = &[Nodes, Reach, Become, Limits, Shown, Json, Care, Faults];
+pub(crate) const PROMPT: &[Class] = &[
+    Nodes, Reach, Login, Become, Limits, Shown, Json, Care, Faults,
+];
 /// What services take.
-pub(crate) const SERVICE: &[Class] = &[Nodes, Reach, Care, Faults];
+pub(crate) const SERVICE: &[Class] = &[Nodes, Reach, Login, Care, Faults];
 /// What the lab takes.
 pub(crate) const LAB: &[Class] = &[Nodes, Json, Care, Faults];
 
@@ -84,7 +92,7 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("fanout", Reach),
     ("connect_timeout", Reach),
     ("deadline", Reach),
-    ("user", Reach),
+    ("user", Login),
     ("ssh_option", Reach),
     ("ssh_config", Reach),
     ("worker", Reach),
@@ -95,6 +103,7 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("idle", Limits),
     ("socket", Sockets),
     ("via", Sockets),
+    ("master", Masters),
     ("blocks_all", Shown),
     ("diff", Shown),
     ("normalize", Shown),
@@ -137,12 +146,14 @@ impl Class {
         }
         match self {
             Nodes | Reach => format!("`{name}` contacts no nodes"),
+            Login => format!("`{name}` logs in nowhere"),
             Become => format!("`{name}` does nothing on nodes that another user could do"),
             Limits if takes.contains(&Sockets) => {
                 format!("each step of `{name}` has a limit of its own; --deadline limits the whole")
             }
             Limits => format!("`{name}` has limits of its own"),
             Sockets => format!("`{name}` asks no HAProxy"),
+            Masters => format!("`{name}` asks no master of HAProxy"),
             Shown | Json => format!("the output of `{name}` has a form of its own"),
             Files => format!("`{name}` gives no output by nodes"),
             Care => format!("`{name}` asks nothing and changes nothing"),

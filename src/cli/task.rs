@@ -1,7 +1,8 @@
 //! What a verb does on nodes, as the road of every run sees it: `run` asks for it in this order, from top to bottom.
 
+use super::console::Console;
 use super::error::CliError;
-use super::resolve::{Invocation, Job};
+use super::resolve::{Invocation, Job, nodes};
 use crate::nodeset::NodeSet;
 use crate::transport::ways::Can;
 
@@ -61,6 +62,19 @@ pub(crate) trait Task {
         &[]
     }
 
+    /// Whether a dry run reads the nodes, to tell what would be changed there.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
+    /// The nodes that it is about: those of the command line, unless the task itself knows.
+    ///
+    /// # Errors
+    /// A node set that cannot be read, an unknown group, no nodes or too many of them.
+    fn nodes(&mut self, asked: Invocation<'_>, console: &mut Console) -> Result<NodeSet, CliError> {
+        nodes::of(asked, console)
+    }
+
     /// Looks at everything that can be wrong without the nodes being known.
     ///
     /// # Errors
@@ -101,6 +115,6 @@ pub(crate) trait Here {
     fn perform(
         self: Box<Self>,
         asked: Invocation<'_>,
-        console: &mut super::console::Console,
+        console: &mut Console,
     ) -> Result<u8, CliError>;
 }

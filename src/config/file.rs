@@ -107,6 +107,7 @@ impl Values {
             audit: Some(Audit::On),
             haproxy: Haproxy {
                 sockets: USUAL_SOCKETS.map(str::to_owned).to_vec(),
+                master: Vec::new(),
                 via: Some("auto".to_owned()),
                 instances: Instances::new(),
             },
@@ -232,6 +233,9 @@ pub struct Haproxy {
     /// The stats sockets on each node, for verbs that name none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sockets: Vec<String>,
+    /// The sockets of the masters on each node, which know of workers from before a reload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub master: Vec<String>,
     /// How a socket is reached: `auto`, `streamlocal`, `socat`, `nc` or `command:...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
@@ -252,6 +256,9 @@ pub struct Instance {
     pub nodes: Option<String>,
     /// Its stats socket.
     pub socket: String,
+    /// The socket of its master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<String>,
     /// Only the backends that match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
@@ -265,6 +272,9 @@ impl Haproxy {
     fn lay_over(&mut self, above: Self) {
         if !above.sockets.is_empty() {
             self.sockets = above.sockets;
+        }
+        if !above.master.is_empty() {
+            self.master = above.master;
         }
         if above.via.is_some() {
             self.via = above.via;

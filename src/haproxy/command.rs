@@ -65,6 +65,15 @@ impl Command {
         }
     }
 
+    /// What of it HAProxy refused, in its own words. Those that hash sends by itself are judged by what is read back.
+    #[must_use]
+    pub fn refusal(&self, answer: &str) -> Option<String> {
+        if let Self::Raw(raw) = self {
+            return raw.refusal(answer);
+        }
+        None
+    }
+
     /// What it makes of a server.
     #[must_use]
     pub fn sets(&self) -> Option<Wanted> {

@@ -83,7 +83,7 @@ impl RawCommand {
     }
 
     /// What HAProxy refused, in its own words; `None` when it did not. Answers have no status: what only sets something
-    /// is accepted with an empty line and nothing else, other changes say so in a sentence, and a refused question
+    /// is accepted with one empty line and nothing else, other changes say so in a sentence, and a refused question
     /// begins with one of HAProxy's own complaints.
     #[must_use]
     pub fn refusal(&self, answer: &str) -> Option<String> {
@@ -92,11 +92,23 @@ impl RawCommand {
             let commands: Vec<&str> = self.commands().collect();
             let says = |line: &&str| !line.trim().is_empty();
             let said = answer.lines().find(says)?;
-            let only_sets = commands.iter().all(|command| is_silent(command));
-            (only_sets || commands.iter().all(|command| tells(command)) && !is_consent(answer))
-                .then_some(said)
+            (commands.iter().all(|command| is_silent(command))
+                || commands.iter().all(|command| tells(command)) && !is_consent(answer))
+            .then_some(said)
         });
-        complaint.map(|line| line.trim().to_owned())
+        complaint
+            .map(|line| line.trim().to_owned())
+            .or_else(|| self.blank(answer))
+    }
+
+    /// What is odd about an answer that is nothing but blank: each command that only sets something says one empty line.
+    fn blank(&self, answer: &str) -> Option<String> {
+        let count = self.commands().count();
+        let only_sets = self.commands().all(is_silent);
+        (only_sets && answer != "\n".repeat(count)).then(|| {
+            let lines = answer.matches('\n').count();
+            format!("{lines} empty lines to {count} commands, where each is to say one")
+        })
     }
 
     /// The commands of the line, without the worker that they are for.
@@ -332,6 +344,8 @@ mod tests {
             ),
             ("clear counters all", "Permission denied\n\n"),
             ("wait 1s srv-removable a/b", "Interrupted.\n\n"),
+            ("set server a/b state maint", "\n\n"),
+            ("set server a/b state maint;set server a/c weight 3", "\n"),
             (
                 "commit ssl cert x",
                 "No ongoing transaction! !\nCan't commit x!\n\n",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::name::is_name_byte;
+use super::name::{ServerName, is_name_byte};
 use super::state::Server;
 use crate::nodeset::{self, Expr, GroupError, Groups, NoGroups, NodeSet};
 
@@ -135,14 +135,26 @@ fn evaluate(expression: &Expr, names: &BTreeSet<&str>) -> Result<NodeSet, String
 /// # Errors
 /// When a selector cannot be evaluated.
 pub fn select(selectors: &[Selector], servers: &[Server]) -> Result<Selection, SelectorError> {
+    let names: Vec<&ServerName> = servers.iter().map(|server| &server.name).collect();
+    select_names(selectors, &names)
+}
+
+/// The names that the selectors mean, of those there are. Without a selector: all of them.
+///
+/// # Errors
+/// When a selector cannot be evaluated.
+pub fn select_names(
+    selectors: &[Selector],
+    servers: &[&ServerName],
+) -> Result<Selection, SelectorError> {
     if selectors.is_empty() {
         return Ok(Selection {
             chosen: (0..servers.len()).collect(),
             unmatched: Vec::new(),
         });
     }
-    let backends: BTreeSet<&str> = servers.iter().map(|s| s.name.backend()).collect();
-    let names: BTreeSet<&str> = servers.iter().map(|s| s.name.server()).collect();
+    let backends: BTreeSet<&str> = servers.iter().map(|name| name.backend()).collect();
+    let names: BTreeSet<&str> = servers.iter().map(|name| name.server()).collect();
     let mut chosen = BTreeSet::new();
     let mut unmatched = Vec::new();
     for (number, selector) in selectors.iter().enumerate() {
@@ -158,10 +170,10 @@ pub fn select(selectors: &[Selector], servers: &[Server]) -> Result<Selection, S
         let server = evaluate(&selector.server, &names).map_err(wrong)?;
         let mut met = false;
         for (place, known) in servers.iter().enumerate() {
-            if server.contains(known.name.server())
+            if server.contains(known.server())
                 && backend
                     .as_ref()
-                    .is_none_or(|backend| backend.contains(known.name.backend()))
+                    .is_none_or(|backend| backend.contains(known.backend()))
             {
                 met = true;
                 chosen.insert(place);

@@ -157,7 +157,7 @@ fn list(error: &clap::Error, kind: ContextKind) -> Vec<String> {
 
 /// The name that was meant, if it is one slip of the keyboard away, or two in a long one. What is further away may be
 /// anything, and a wrong guess about an option can do harm.
-fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let letters = typed.chars().count();
     let most = if letters < 6 { 1 } else { 2 };
     known

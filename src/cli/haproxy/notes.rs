@@ -8,7 +8,7 @@ pub struct Words {
     /// How the program is called again with the same options.
     pub again: String,
     /// How a server that is out further is taken back to drain.
-    pub force: &'static str,
+    pub force: String,
 }
 
 /// The most servers that a line names.
@@ -112,7 +112,7 @@ mod tests {
     fn the_way_back_can_be_pasted() {
         let words = Words {
             again: "hapsh -F 'my config'".to_owned(),
-            force: "--force drains them",
+            force: "--force drains them".to_owned(),
         };
         let nodes: crate::nodeset::NodeSet = ["lb1", "lb2"].into_iter().collect();
         let way = |id: Option<&str>| Note::WayBack {
@@ -136,7 +136,7 @@ mod tests {
         let nodes = ["lb1"].into_iter().collect();
         let words = Words {
             again: "hash".to_owned(),
-            force: "--force drains them",
+            force: "--force drains them".to_owned(),
         };
         let lines = lines(&Note::Exceeded { nodes, servers }, &words);
         assert!(

@@ -2,6 +2,7 @@
 //! of it.
 
 mod append;
+pub(super) mod history;
 #[cfg(test)]
 mod tests;
 
@@ -210,7 +211,7 @@ fn new_id() -> String {
 }
 
 /// Who acts: the system's name of this user, not what `$USER` claims; behind `sudo`, who called it.
-fn user(environment: &Environment) -> String {
+pub(super) fn user(environment: &Environment) -> String {
     let uid = rustix::process::getuid();
     match environment.text("SUDO_USER") {
         Some(caller) if uid.is_root() => caller.to_owned(),

@@ -1,3 +1,4 @@
+use super::history::{History, Verdict};
 use super::*;
 use crate::exec::change::EntryKind;
 
@@ -136,4 +137,62 @@ fn eight_writers_and_a_rotation_lose_no_line() {
         }
     }
     assert_eq!(seen.len(), 8 * LINES);
+}
+
+/// A change's two lines, in the files where they are said to be, and a third of a killed one.
+#[test]
+fn changes_are_put_together_across_rotated_files() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("audit.jsonl");
+    let at = file.display().to_string();
+    let mut first = log(home.path(), Audit::On, Some(&at));
+    first.write(&[entry("lb1"), entry("lb2")]).unwrap();
+    let packed = home.path().join("audit.jsonl-20260102");
+    std::fs::rename(&file, &packed).unwrap();
+    let gzip = std::process::Command::new("gzip").arg(&packed).status();
+    assert!(gzip.unwrap().success());
+    let result = |node: &str, verdict: &str| {
+        let mut entry = entry(node);
+        entry.kind = EntryKind::Result;
+        entry.verdict = Some(verdict.to_owned());
+        entry.rows[0].verdict = Some(verdict.to_owned());
+        entry.rows[0].commands = vec!["set server b/s state maint".to_owned()];
+        entry
+    };
+    first
+        .write(&[result("lb1", "done"), result("lb2", "failed")])
+        .unwrap();
+    std::fs::rename(&file, home.path().join("audit.1.jsonl")).unwrap();
+    let mut killed = log(home.path(), Audit::On, Some(&at));
+    killed.write(&[entry("lb1")]).unwrap();
+    // Of others and of no use.
+    std::fs::write(home.path().join("audit.jsonl.2"), "{\"time\":\"2026\n").unwrap();
+    std::fs::write(home.path().join("audit-notes.jsonl"), "x\n").unwrap();
+    std::fs::create_dir(home.path().join("audit.jsonl.d")).unwrap();
+
+    let history = History::read(&file, |_| true).unwrap();
+    let [one, other] = history.changes.as_slice() else {
+        panic!("{history:?}");
+    };
+    assert_eq!(Some(one.id.as_str()), first.id());
+    assert_eq!((one.nodes.len(), one.verdict()), (2, Verdict::Failed));
+    assert_eq!(one.nodes["lb1"].verdict(), Verdict::Done);
+    assert_eq!(Some(other.id.as_str()), killed.id());
+    assert_eq!(other.verdict(), Verdict::Unfinished);
+    assert_eq!(other.nodes["lb1"].touched().count(), 1, "it may have been");
+    let [missing] = history.missing.as_slice() else {
+        panic!("{history:?}");
+    };
+    assert!(
+        missing.starts_with("1 line of ") && missing.contains("audit.jsonl.2 "),
+        "{missing}"
+    );
+
+    let id = killed.id().unwrap();
+    let only = History::read(&file, |line| line.id == id).unwrap();
+    assert_eq!(only.changes.len(), 1);
+    let nowhere = History::read(&home.path().join("x/audit.jsonl"), |_| true).unwrap();
+    assert_eq!((nowhere.changes.len(), nowhere.missing.len()), (0, 0));
+    let odd = History::read(Path::new("/dev/null"), |_| true).unwrap_err();
+    assert!(odd.to_string().contains("no file"), "{odd}");
 }

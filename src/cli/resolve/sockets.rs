@@ -8,7 +8,7 @@ use crate::config::{Instance as Configured, Values};
 use crate::haproxy::select::Selector;
 use crate::nodeset::{self, Groups, NodeSet};
 use crate::transport::Endpoint;
-use crate::work::haproxy::{Instance, Sockets};
+use crate::work::haproxy::{Instance, Masters, Sockets};
 
 /// Reads a socket as it is named on the command line: a path, or `tcp:HOST:PORT`.
 ///
@@ -90,6 +90,42 @@ pub fn selectors(words: &[String]) -> Result<Vec<Selector>, CliError> {
 pub fn sockets(asked: Invocation<'_>) -> Result<Sockets, CliError> {
     let groups = nodes::groups(&asked.site.environment);
     of(&asked.options.reach.socket, asked.site.values()?, &groups)
+}
+
+/// The sockets of masters: those of `--master`, else the configuration's, else the usual places.
+///
+/// # Errors
+/// A socket that cannot be read.
+pub fn masters(asked: Invocation<'_>) -> Result<Masters, CliError> {
+    masters_of(&asked.options.reach.master, asked.site.values()?)
+}
+
+fn masters_of(asked: &[String], values: &Values) -> Result<Masters, CliError> {
+    let places = |texts: &mut dyn Iterator<Item = &String>| {
+        let mut seen = HashSet::new();
+        let texts = texts.filter(|text| seen.insert(*text));
+        texts
+            .map(|text| endpoint(text))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    if !asked.is_empty() {
+        return Ok(Masters {
+            places: places(&mut asked.iter())?,
+            named: true,
+        });
+    }
+    let instances = values.haproxy.instances.values();
+    let instances = instances.filter_map(|instance| instance.master.as_ref());
+    let configured = places(&mut values.haproxy.master.iter().chain(instances))
+        .map_err(|error| CliError::config(format!("haproxy.master: {}", error.message)))?;
+    if configured.is_empty() {
+        return Ok(Masters::default());
+    }
+    // Not every node has every instance, so that one that does not answer is no mistake of the file.
+    Ok(Masters {
+        places: configured,
+        named: false,
+    })
 }
 
 /// The sockets that are named, else the configuration's instances, else its sockets, else the first of the usual
@@ -175,6 +211,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn masters_are_named_configured_or_usual() {
+        let places = |masters: Masters| {
+            let places: Vec<String> = masters.places.iter().map(ToString::to_string).collect();
+            (places, masters.named)
+        };
+        let mut values = Values::built_in();
+        let usual = places(masters_of(&[], &values).unwrap());
+        assert!(usual.0.len() > 1 && !usual.1, "{usual:?}");
+        values.haproxy.master = vec!["/run/m.sock".to_owned()];
+        for (name, master) in [("a", "/run/a.sock"), ("b", "/run/m.sock")] {
+            let instance = Configured {
+                socket: "/run/x".to_owned(),
+                master: Some(master.to_owned()),
+                ..Configured::default()
+            };
+            values.haproxy.instances.insert(name.to_owned(), instance);
+        }
+        let configured = places(masters_of(&[], &values).unwrap());
+        let both = ["/run/m.sock".to_owned(), "/run/a.sock".to_owned()];
+        assert_eq!(configured, (both.to_vec(), false));
+        let asked = masters_of(&["/run/c.sock".to_owned()], &values).unwrap();
+        assert_eq!(places(asked), (vec!["/run/c.sock".to_owned()], true));
+        assert_eq!(
+            masters_of(&["x".to_owned()], &values).unwrap_err().code(),
+            64
+        );
+        values.haproxy.master = vec!["m".to_owned()];
+        assert_eq!(masters_of(&[], &values).unwrap_err().code(), 78);
+    }
+
     fn labels(sockets: Sockets) -> Vec<String> {
         match sockets {
             Sockets::FirstOf(_) => Vec::new(),
@@ -213,6 +280,7 @@ mod tests {
         let puppet = Configured {
             nodes: Some("lb[1-2]".to_owned()),
             socket: "/run/haproxy/admin.sock".to_owned(),
+            master: None,
             backend: Some("*_puppet_masters".to_owned()),
         };
         values.haproxy.instances.insert("puppet".to_owned(), puppet);

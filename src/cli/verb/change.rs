@@ -19,11 +19,11 @@ use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
 use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
-use crate::work::haproxy::Masters;
+use crate::work::haproxy::Sockets;
 use crate::work::haproxy::change::{Goal, Then};
 
 /// How long `enable` waits for full health, unless told otherwise.
-const HEALTH: Duration = Duration::from_secs(30);
+pub(super) const HEALTH: Duration = Duration::from_secs(30);
 
 /// How long a drain that is to be followed by something waits, unless told otherwise.
 const SESSIONS: Duration = Duration::from_secs(300);
@@ -199,7 +199,12 @@ impl Task for Change {
         &self.select
     }
 
+    fn reads_ahead(&self) -> bool {
+        true
+    }
+
     fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
+        sockets::masters(asked)?;
         sockets::sockets(asked).map(drop)
     }
 
@@ -212,55 +217,90 @@ impl Task for Change {
             flags,
             ..
         } = *self;
-        let called = job.asked.called;
-        let site = job.asked.site;
-        let about = About {
-            verb,
-            reason: flags.reason,
-            lab: job.asked.options.targets.lab,
-            ..About::default()
-        };
-        let mut log = Log::new(site.values()?, &site.environment, about);
-        let words = Words {
-            again: again(called, job.asked.options),
-            force: "--force drains them all the same",
-        };
-        let order = Order {
+        let making = Making {
             what: What::Alike(wanted, selectors),
             goal,
             sockets: sockets::sockets(job.asked)?,
-            masters: Masters::default(),
-            force: flags.force,
-            force_hint: "--force does it all the same",
-            partial_ok: flags.partial_ok,
-            rollback: flags.rollback,
             canary: wanted == Wanted::State(AdminWord::Maint),
             may_miss: false,
-            dry_run: false,
         };
-        let err = job.console.err.try_clone();
-        let err = err.map_err(|error| CliError::system(error.to_string()))?;
-        let (done, signal) = job.show(async |planned, requests, reporter| {
-            let resources = Resources {
-                plan: planned.plan,
-                transport: &*planned.reached.transport,
-                stops: requests.stops,
-                ledger: &mut log,
-                reporter,
-                note: &mut |note| {
-                    for line in notes::lines(&note, &words) {
-                        // Nothing can be done if that fails.
-                        let _ = writeln!(&err, "{called}: {line}");
-                    }
-                },
-            };
-            change(order, resources).await
-        })?;
-        if done.made && !job.asked.options.show.quiet {
-            job.console.complain(format_args!(
-                "{called}: note: HAProxy forgets this at its next reload or restart"
-            ));
-        }
-        Ok(job.judge(&done.summary, Statuses::Command, signal))
+        let about = About {
+            verb,
+            ..About::default()
+        };
+        make(job, making, about, flags)
     }
+}
+
+/// What is to be made.
+pub(super) struct Making {
+    pub(super) what: What,
+    pub(super) goal: Goal,
+    pub(super) sockets: Sockets,
+    /// One node goes first.
+    pub(super) canary: bool,
+    /// A node without any of the servers has nothing to do.
+    pub(super) may_miss: bool,
+}
+
+/// Makes a change on the nodes of a job and shows what became of it. Returns the exit code.
+pub(super) fn make(
+    job: &mut Job<'_>,
+    making: Making,
+    about: About,
+    flags: ChangeFlags,
+) -> Result<u8, CliError> {
+    let called = job.asked.called;
+    let (site, options) = (job.asked.site, job.asked.options);
+    let is_dry = options.care.dry_run.is_some();
+    let about = About {
+        reason: flags.reason,
+        lab: options.targets.lab,
+        ..about
+    };
+    let mut log = Log::new(site.values()?, &site.environment, about);
+    let words = Words {
+        again: again(called, options),
+        force: "--force drains them all the same".to_owned(),
+    };
+    let order = Order {
+        what: making.what,
+        goal: making.goal,
+        sockets: making.sockets,
+        masters: sockets::masters(job.asked)?,
+        force: flags.force,
+        force_hint: "--force does it all the same".to_owned(),
+        partial_ok: flags.partial_ok,
+        rollback: flags.rollback,
+        canary: making.canary,
+        may_miss: making.may_miss,
+        dry_run: is_dry,
+    };
+    let err = job.console.err.try_clone();
+    let err = err.map_err(|error| CliError::system(error.to_string()))?;
+    let (done, signal) = job.show(async |planned, requests, reporter| {
+        let resources = Resources {
+            plan: planned.plan,
+            transport: &*planned.reached.transport,
+            stops: requests.stops,
+            ledger: &mut log,
+            reporter,
+            note: &mut |note| {
+                for line in notes::lines(&note, &words) {
+                    // Nothing can be done if that fails.
+                    let _ = writeln!(&err, "{called}: {line}");
+                }
+            },
+        };
+        change(order, resources).await
+    })?;
+    if is_dry {
+        job.console
+            .complain(format_args!("{called}: dry run: nothing was changed"));
+    } else if done.made && !options.show.quiet {
+        job.console.complain(format_args!(
+            "{called}: note: HAProxy forgets this at its next reload or restart"
+        ));
+    }
+    Ok(job.judge(&done.summary, Statuses::Command, signal))
 }

@@ -69,7 +69,7 @@ impl Here for LabArgs {
         };
         let nodes = nodes::of(asked, console)?;
         let format = show::format(asked)?;
-        if asked.options.care.dry_run {
+        if asked.options.care.dry_run.is_some() {
             // What cannot be written is told when the console is closed.
             let _ = writeln!(console.out, "{nodes}: stand up {} nodes", nodes.len());
             console.complain(format_args!(

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod journal;
 pub mod lab;
 pub mod links;
+pub mod log;
 pub mod ping;
 pub mod question;
 pub mod run;
@@ -18,6 +19,7 @@ pub mod service;
 pub mod shell;
 pub mod shell_init;
 pub mod status;
+pub mod undo;
 
 use std::ffi::OsString;
 
@@ -160,6 +162,16 @@ pub(crate) static VERBS: &[Verb] = &[
     ),
     row::<change::DrainArgs>("drain", "Let servers have no new clients", takes::CHANGE),
     row::<change::WeightArgs>("weight", "Give servers another weight", takes::CHANGE),
+    row::<undo::UndoArgs>(
+        "undo",
+        "Take a change back where it still is what the change left; by default your last one",
+        takes::CHANGE,
+    ),
+    row::<log::LogArgs>(
+        "log",
+        "Show the changes that were written down: who, when, what, why, and what came of it; with --user only that user's",
+        takes::RECORDS,
+    ),
     row::<question::InfoArgs>("info", "Show HAProxy's process", takes::QUESTION),
     row::<question::StatArgs>("stat", "Show HAProxy's counters as CSV", takes::QUESTION),
     row::<question::SessArgs>("sess", "Show HAProxy's sessions", takes::QUESTION),

@@ -111,7 +111,7 @@ impl Task for Ask {
         sockets::sockets(asked)?;
         let care = &asked.options.care;
         match &self.changes {
-            Some(typed) if !care.yes && !care.dry_run => Err(CliError::refused(format!(
+            Some(typed) if !care.yes && care.dry_run.is_none() => Err(CliError::refused(format!(
                 "`{typed}` may change something, and what `raw` sends is neither checked nor read back; nothing was sent"
             ))
             .hint("add --yes to send it, or use enable, disable, drain or weight")),

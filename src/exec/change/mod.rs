@@ -61,7 +61,7 @@ pub struct Order {
     /// Whatever the guard says.
     pub force: bool,
     /// How the operator says so, for the guard's refusal.
-    pub force_hint: &'static str,
+    pub force_hint: String,
     /// On the nodes that can be read, if some cannot.
     pub partial_ok: bool,
     /// Take it back everywhere if it fails somewhere.
@@ -280,8 +280,9 @@ impl Steps<'_> {
             self.compare(&known);
         }
         self.warn_of_servers(&known, order.goal);
-        let hint = (!order.force).then_some(order.force_hint);
-        if self.guard(&known, hint) {
+        let hint = (!order.force).then_some(order.force_hint.as_str());
+        let is_refused = self.guard(&known, hint);
+        if is_refused && !order.dry_run {
             let broken = self.failed(&able);
             self.give_up(&format!(
                 "nothing was changed, because of {}",
@@ -291,6 +292,7 @@ impl Steps<'_> {
         }
         let change = Change::new(order.goal, readings, |node| targets.on(node));
         if order.dry_run {
+            self.leave_alone(&targets, &able);
             return Some(change);
         }
         let needed = able.iter().any(|node| change.needs_writing(*node));

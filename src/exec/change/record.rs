@@ -59,10 +59,17 @@ impl Steps<'_> {
                 rows: rows.map(row).collect(),
             };
             if kind == EntryKind::Result {
-                entry.verdict = Some(worst(change, *node).to_owned());
-                if let Some(Outcome::Failed(failure)) = &self.outcomes[node.index()] {
-                    entry.message = Some(failure.message.clone());
-                }
+                let failure = match &self.outcomes[node.index()] {
+                    Some(Outcome::Failed(failure)) => Some(&failure.message),
+                    Some(Outcome::Exited { .. } | Outcome::Killed { .. }) | None => None,
+                };
+                let verdict = match worst(change, *node) {
+                    // Each row is as it is to be, and yet it is not all that was asked for.
+                    "done" | "unchanged" if failure.is_some() => ChangeVerdict::Failed.as_str(),
+                    worst => worst,
+                };
+                entry.verdict = Some(verdict.to_owned());
+                entry.message = failure.cloned();
             }
             entry
         };
@@ -74,7 +81,7 @@ impl Steps<'_> {
 fn worst(change: &Change, node: NodeId) -> &'static str {
     let rows = change.rows(node);
     if !rows.iter().any(Row::is_touched) && !change.is_served(node) {
-        return "not begun";
+        return "not-begun";
     }
     let rank = |row: &Row| {
         let verdict = verdict(change, node, row);

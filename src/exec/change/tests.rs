@@ -269,7 +269,7 @@ fn order(wanted: Wanted, goal: Goal, selectors: &[&str]) -> Order {
         ]),
         masters: Masters::default(),
         force: false,
-        force_hint: "say so",
+        force_hint: "say so".to_owned(),
         partial_ok: false,
         rollback: false,
         canary: wanted == MAINT,

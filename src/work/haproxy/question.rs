@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Asker, Sockets, failure, unless_stopped};
 use crate::answer::{Answer, Said};
 use crate::event::{Failure, NodeId, Outcome};
-use crate::haproxy::answer;
+use crate::haproxy::answer::{self, AnswerError};
 use crate::haproxy::command::Command;
 use crate::plan::NodeName;
 use crate::transport::{BoxFuture, NodeIo, Session};
@@ -27,14 +27,21 @@ pub struct Question {
 }
 
 impl Question {
-    async fn ask(&self, node: NodeId, session: &mut dyn Session) -> Result<Vec<Said>, Failure> {
+    /// What all of them say, and what one of them refused.
+    async fn ask(
+        &self,
+        node: NodeId,
+        session: &mut dyn Session,
+    ) -> Result<(Vec<Said>, Option<Failure>), Failure> {
         let mut said = Vec::new();
+        let mut refused = None;
         for place in self.sockets.on(&self.names[node.index()])? {
             let (endpoint, answer) = self
                 .asker
                 .ask_first(session, place.endpoints, &self.command)
                 .await?;
-            answer::check(&answer).map_err(|error| failure(endpoint, &error))?;
+            let whole = answer::check(&answer).map_err(|error| failure(endpoint, &error))?;
+            let refusal = self.command.refusal(&whole);
             // The empty line only says that the answer ends here.
             let text = answer
                 .strip_suffix(b"\n\n")
@@ -42,12 +49,20 @@ impl Question {
             // One in front is the answer to a command that only sets something.
             let text = text.strip_prefix(b"\n").unwrap_or(text);
             let text = if text == b"\n" { &[] } else { text };
+            if let Some(words) = refusal {
+                let error = AnswerError::Refused(words.clone());
+                refused.get_or_insert(failure(endpoint, &error));
+                if text.trim_ascii() == words.as_bytes() {
+                    // The failure says it.
+                    continue;
+                }
+            }
             said.push(Said {
                 instance: place.label.map(Arc::from),
                 text: answer.slice_ref(text),
             });
         }
-        Ok(said)
+        Ok((said, refused))
     }
 }
 
@@ -60,9 +75,11 @@ impl Work for Question {
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match unless_stopped(&mut io.stop, self.ask(node, session)).await {
-                Ok(said) => {
-                    io.answer((self.answer)(said)).await;
-                    Outcome::OK
+                Ok((said, refused)) => {
+                    if refused.is_none() || !said.is_empty() {
+                        io.answer((self.answer)(said)).await;
+                    }
+                    refused.map_or(Outcome::OK, Outcome::Failed)
                 }
                 Err(failure) => Outcome::Failed(failure),
             }

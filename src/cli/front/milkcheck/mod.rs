@@ -1,5 +1,6 @@
 //! `milkcheck`, and `hash service`: services in the order of their dependencies (MilkCheck 1.2.4).
 
+mod embedded;
 mod last;
 mod lookups;
 mod native;
@@ -30,7 +31,7 @@ use crate::report::ServiceReporter;
 use crate::report::services::{
     GraphView, ServiceJson, ServiceLive, ServiceLook, ServiceText, SummaryReport,
 };
-use crate::service::definition::{Definition, Definitions, Variable};
+use crate::service::definition::Definition;
 use crate::service::expand::NodeFilter;
 use crate::service::resolve::Purpose;
 use crate::service::{
@@ -80,6 +81,7 @@ pub fn run_asked(asked: Invocation<'_>, words: &[OsString], console: &mut Consol
         asked,
         console,
         verbosity: 1,
+        is_embedded: false,
     };
     let code = match front.run(words) {
         Ok(code) => code,
@@ -135,6 +137,8 @@ struct Front<'a> {
     asked: Invocation<'a>,
     console: &'a mut Console,
     verbosity: u8,
+    /// The embedded procedure is in use.
+    is_embedded: bool,
 }
 
 impl Front<'_> {
@@ -161,7 +165,7 @@ impl Front<'_> {
         let conf = self.configuration(&options)?;
         let action = match options.graph {
             Some(form) => {
-                let graph = self.load(&conf, &options, Purpose::Check, &mut lookups)?;
+                let graph = self.load(&conf, &mut options, Purpose::Check, &mut lookups)?;
                 return self.draw(&graph, &options, form);
             }
             None => options.words.pop(),
@@ -172,14 +176,14 @@ impl Front<'_> {
                     self.console.out,
                     "No actions specified, checking configuration..."
                 )?;
-                self.load(&conf, &options, Purpose::Check, &mut lookups)?;
+                self.load(&conf, &mut options, Purpose::Check, &mut lookups)?;
                 let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
                 writeln!(self.console.out, "{} seems good", directory.display())?;
                 Ok(0)
             }
             Some(action) => {
                 self.confirm(&conf, &options, &action)?;
-                let graph = self.load(&conf, &options, Purpose::Run, &mut lookups)?;
+                let graph = self.load(&conf, &mut options, Purpose::Run, &mut lookups)?;
                 self.perform(&graph, (&conf, &options, &action), &lookups)
             }
         }
@@ -207,12 +211,14 @@ impl Front<'_> {
     fn load(
         &mut self,
         conf: &MilkcheckConf,
-        options: &Words,
+        options: &mut Words,
         purpose: Purpose,
         lookups: &mut SystemLookups<'_>,
     ) -> Result<Graph, Error> {
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
-        let names_procedure = options.words.iter().any(|word| word == PROCEDURE);
+        let is_of_procedure =
+            |word: &String| word == PROCEDURE || procedure::part(PROCEDURE, word).is_some();
+        let names_procedure = options.words.iter().any(is_of_procedure);
         let mut loaded = if directory.is_dir() {
             services::load(directory, &mut |name| lookups.names(name))?
         } else if names_procedure {
@@ -223,7 +229,7 @@ impl Front<'_> {
         };
         let is_defined = |service: &Definition| service.name == PROCEDURE;
         if names_procedure && !loaded.definitions.services.iter().any(is_defined) {
-            self.add_procedure(&mut loaded.definitions, options.lab)?;
+            self.add_procedure(&mut loaded.definitions, options)?;
         }
         if self.is_chatty() {
             for warning in &loaded.warnings {
@@ -235,51 +241,6 @@ impl Front<'_> {
         let defines = &options.defines;
         let graph = resolve(&loaded.definitions, purpose, defines, &filter, lookups)?;
         Ok(graph)
-    }
-
-    /// Puts the embedded procedure beside what the files define; their variables win.
-    fn add_procedure(&mut self, definitions: &mut Definitions, lab: bool) -> Result<(), Error> {
-        let yaml = self.procedure(lab)?.ok_or_else(|| {
-            let message =
-                "the configuration has no [haproxy.instances] for the procedure `haproxy`";
-            Error::Message(message.to_owned())
-        })?;
-        let mut names = |name: &str| Ok(vec![name.to_owned()]);
-        let embedded =
-            services::parse("embedded haproxy procedure", &yaml, &mut names)?.definitions;
-        definitions.services.extend(embedded.services);
-        for variable in embedded.variables {
-            let is_known = |known: &Variable| known.name == variable.name;
-            if !definitions.variables.iter().any(is_known) {
-                definitions.variables.push(variable);
-            }
-        }
-        Ok(())
-    }
-
-    /// The YAML of the embedded procedure; `None` if the configuration has no instances.
-    fn procedure(&self, lab: bool) -> Result<Option<String>, Error> {
-        let instances = &self.asked.site.values()?.haproxy.instances;
-        Ok(if !instances.is_empty() {
-            let instances = instances.iter().map(|(name, one)| (name.as_str(), one));
-            Some(procedure::yaml(instances))
-        } else if lab {
-            let instances = procedure::lab();
-            Some(procedure::yaml(
-                instances.iter().map(|(name, one)| (*name, one)),
-            ))
-        } else {
-            None
-        })
-    }
-
-    fn print_procedure(&mut self) -> Result<u8, Error> {
-        let yaml = match self.procedure(false)? {
-            Some(yaml) => yaml,
-            None => procedure::yaml([("puppet", &procedure::example())]),
-        };
-        self.console.out.write_all(yaml.as_bytes())?;
-        Ok(0)
     }
 
     fn environment(&self) -> &Environment {
@@ -297,7 +258,7 @@ impl Front<'_> {
             rollout: _,
         } = self.asked.options;
         words.lab |= targets.lab;
-        words.dry_run |= care.dry_run;
+        words.dry_run |= care.dry_run.is_some();
         words.assume_yes |= care.yes;
         if targets.names_nodes() {
             let only = nodes::of(self.asked, self.console)?;
@@ -397,11 +358,12 @@ impl Front<'_> {
             no_dependencies: options.no_dependencies,
         };
         let mut walk = Walk::new(graph, &request)?;
+        self.know_action(graph, &walk, action)?;
         let natives = Natives::prepare(
             (graph, &walk, action),
             self.asked,
             self.console,
-            lookups.groups,
+            (lookups.groups, self.is_embedded),
         )?;
         let access = self.access(graph, options)?;
         let remote = access.as_ref().map(|access| &*access.reached.transport);

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::cli::again::again;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::haproxy::notes::{self, Words};
 use crate::cli::ledger::{About, Log};
+use crate::cli::quote::quote;
 use crate::cli::resolve::{Invocation, sockets};
 use crate::event::{ErrorCode, Outcome, Summary};
 use crate::exec::change::{Note, Order, Resources, What, change};
@@ -22,7 +24,7 @@ use crate::exec::{Executor, dispatch};
 use crate::haproxy::change::Wanted;
 use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
-use crate::nodeset::Groups;
+use crate::nodeset::{Groups, NodeSet};
 use crate::service::{ActionId, Graph, HaproxyTask, HaproxyVerb, Task, Walk};
 use crate::work::haproxy::change::Goal;
 use crate::work::haproxy::status::Status;
@@ -36,6 +38,12 @@ pub(super) struct Natives {
     jobs: HashMap<ActionId, Job>,
     called: String,
     err: File,
+    /// Where HAProxy's masters are.
+    masters: Masters,
+    /// Whether the actions are those of the embedded procedure.
+    is_embedded: bool,
+    /// How `hash` is called for what this front has no word for.
+    again: String,
     /// Per server asked for: whether some instance had it.
     matched: RefCell<BTreeMap<String, bool>>,
     /// Whether a server was changed anywhere.
@@ -55,7 +63,7 @@ impl Natives {
         (graph, walk, action): (&Graph, &Walk<'_>, &str),
         asked: Invocation<'_>,
         console: &Console,
-        groups: &dyn Groups,
+        (groups, is_embedded): (&dyn Groups, bool),
     ) -> Result<Self, CliError> {
         let participants: HashSet<_> = walk.participants().collect();
         let mut jobs = HashMap::new();
@@ -104,6 +112,9 @@ impl Natives {
         Ok(Self {
             jobs,
             called: asked.called.to_owned(),
+            masters: sockets::masters(asked)?,
+            is_embedded,
+            again: again("hapsh", asked.options),
             err,
             matched: RefCell::new(BTreeMap::new()),
             changed: Cell::new(false),
@@ -130,6 +141,31 @@ impl Natives {
             let mut known = self.matched.borrow_mut();
             *known.entry(task.servers.join(" ")).or_default() |= matched;
         }
+    }
+
+    /// How a change is made whatever the guard says. Of the embedded procedure there is no file to write it into.
+    fn force(&self, job: &Job, act: &NativeAct<'_>) -> String {
+        if !self.is_embedded {
+            return "the key `force: true` of the action".to_owned();
+        }
+        let nodes: NodeSet = act
+            .plan
+            .selected
+            .iter()
+            .map(|node| act.plan.name(*node))
+            .collect();
+        let verb = job.task.verb.as_str();
+        let select = job
+            .selectors
+            .iter()
+            .map(|selector| quote(selector.as_str()));
+        let select: Vec<String> = select.collect();
+        format!(
+            "{} -w {} {verb} {} --force",
+            self.again,
+            quote(&nodes.to_string()),
+            select.join(" ")
+        )
     }
 
     async fn status(&self, job: &Job, act: NativeAct<'_>) -> Summary {
@@ -166,9 +202,9 @@ impl Natives {
             what: What::Alike(wanted, job.selectors.clone()),
             goal,
             sockets: job.sockets.clone(),
-            masters: Masters::default(),
+            masters: self.masters.clone(),
             force: job.task.force,
-            force_hint: "the key `force: true` of the action does it all the same",
+            force_hint: format!("{} does it all the same", self.force(job, &act)),
             partial_ok: false,
             rollback: false,
             canary: word == AdminWord::Maint,
@@ -176,8 +212,8 @@ impl Natives {
             dry_run: false,
         };
         let words = Words {
-            again: self.called.clone(),
-            force: "the key `force: true` of the action drains them all the same",
+            again: self.again.clone(),
+            force: format!("{} drains them all the same", self.force(job, &act)),
         };
         let mut log = log.renewed();
         let mut note = |note: Note| {

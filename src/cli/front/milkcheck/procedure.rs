@@ -44,11 +44,55 @@ services:
     text
 }
 
+/// The instance that a service's name means, such as `puppet` of `haproxy.puppet`.
+pub(super) fn part<'w>(procedure: &str, word: &'w str) -> Option<&'w str> {
+    let part = word.strip_prefix(procedure)?.strip_prefix('.')?;
+    (!part.is_empty()).then_some(part)
+}
+
+/// Puts the procedure in the place of its parts, and returns these; none means all of it. A word that is the name of
+/// another service stays.
+pub(super) fn take_parts(
+    procedure: &str,
+    words: &mut Vec<String>,
+    is_service: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut is_whole = false;
+    let mut kept: Vec<String> = Vec::new();
+    for word in words.drain(..) {
+        let of_procedure = match part(procedure, &word).filter(|_| !is_service(&word)) {
+            Some(part) => {
+                parts.push(part.to_owned());
+                true
+            }
+            None => {
+                is_whole |= word == procedure;
+                word == procedure
+            }
+        };
+        let word = if of_procedure {
+            procedure.to_owned()
+        } else {
+            word
+        };
+        if !of_procedure || !kept.contains(&word) {
+            kept.push(word);
+        }
+    }
+    *words = kept;
+    if is_whole {
+        parts.clear();
+    }
+    parts
+}
+
 /// The instance that is shown when the configuration has none, and that the lab has.
 pub(super) fn example() -> Instance {
     Instance {
         nodes: Some("lb[1-2]".to_owned()),
         socket: "/run/haproxy/admin.sock".to_owned(),
+        master: None,
         backend: None,
     }
 }
@@ -81,6 +125,26 @@ mod tests {
     use super::*;
     use crate::config::services;
     use crate::service::definition::DefinitionBody;
+
+    #[test]
+    fn parts_stand_for_the_procedure() {
+        let take = |words: &[&str]| {
+            let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let parts = take_parts("haproxy", &mut words, |word| word == "haproxy.old");
+            (words.join(" "), parts.join(" "))
+        };
+        let of = |words: &str, parts: &str| (words.to_owned(), parts.to_owned());
+        assert_eq!(take(&["haproxy.puppet"]), of("haproxy", "puppet"));
+        assert_eq!(
+            take(&["haproxy.a", "web", "haproxy.b"]),
+            of("haproxy web", "a b")
+        );
+        assert_eq!(take(&["haproxy.a", "haproxy"]), of("haproxy", ""));
+        assert_eq!(
+            take(&["haproxy.old", "haproxy."]),
+            of("haproxy.old haproxy.", "")
+        );
+    }
 
     #[test]
     fn instances_become_services_in_their_order() {
