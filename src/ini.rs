@@ -130,97 +130,22 @@ impl Ini {
     }
 
     fn read(&self, file: &str, text: &str) -> Result<Self, IniError> {
-        let keeps_case = self.keeps_case;
-        let mut ini = Self {
-            keeps_case,
-            ..Self::default()
+        let mut reader = Reader {
+            file,
+            ini: Self {
+                keeps_case: self.keeps_case,
+                ..Self::default()
+            },
+            current: None,
+            indent: 0,
+            in_option: false,
+            seen_defaults: false,
+            bad: String::new(),
         };
-        let mut current = None;
-        let mut indent = 0;
-        let mut in_option = false;
-        let mut seen_defaults = false;
-        let mut bad = String::new();
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-            let content = line.trim();
-            if content.starts_with(['#', ';']) {
-                continue;
-            }
-            let twice = |what| IniError::Twice {
-                file: file.to_owned(),
-                line: number,
-                what,
-            };
-            if content.is_empty() {
-                // An empty line belongs to the value, if more of the value follows.
-                if let Some((_, value)) = current.filter(|_| in_option).and_then(|c| ini.last(c)) {
-                    value.push('\n');
-                }
-                continue;
-            }
-            let depth = line.len() - line.trim_start().len();
-            if in_option && depth > indent {
-                if let Some((_, value)) = current.and_then(|c| ini.last(c)) {
-                    value.push('\n');
-                    value.push_str(content);
-                }
-                continue;
-            }
-            indent = depth;
-            if let Some(name) = header(content) {
-                in_option = false;
-                if name == "DEFAULT" {
-                    if std::mem::replace(&mut seen_defaults, true) {
-                        return Err(twice(format!("section '{name}'")));
-                    }
-                    current = Some(Current::Defaults);
-                } else if ini.sections.iter().any(|s| s.name == name) {
-                    return Err(twice(format!("section '{name}'")));
-                } else {
-                    current = Some(Current::Section(ini.sections.len()));
-                    ini.sections.push(Section {
-                        name: name.to_owned(),
-                        options: Vec::new(),
-                    });
-                }
-                continue;
-            }
-            let Some(section) = current else {
-                return Err(IniError::NoSection {
-                    file: file.to_owned(),
-                    line: number,
-                    text: quoted(line),
-                });
-            };
-            let option = content
-                .split_once(['=', ':'])
-                .map(|(name, value)| (name.trim_end(), value.trim_start()))
-                .map(|(name, value)| match keeps_case {
-                    true => (name.to_owned(), value),
-                    false => (name.to_lowercase(), value),
-                })
-                .filter(|(name, _)| !name.is_empty());
-            let Some((name, value)) = option else {
-                bad.push_str(&format!("\n\t[line {number:2}]: {}", quoted(line)));
-                continue;
-            };
-            let (options, section) = ini.options_mut(section);
-            if options.iter().any(|(known, _)| *known == name) {
-                return Err(twice(format!("option '{name}' in section '{section}'")));
-            }
-            options.push((name, value.to_owned()));
-            in_option = true;
+            reader.line(number, line)?;
         }
-        if !bad.is_empty() {
-            return Err(IniError::Lines {
-                file: file.to_owned(),
-                lines: bad,
-            });
-        }
-        let all = ini.sections.iter_mut().map(|section| &mut section.options);
-        for (_, value) in all.chain([&mut ini.defaults]).flatten() {
-            value.truncate(value.trim_end().len());
-        }
-        Ok(ini)
+        reader.finish()
     }
 
     fn options_mut(&mut self, current: Current) -> (&mut Options, &str) {
@@ -235,6 +160,131 @@ impl Ini {
 
     fn last(&mut self, current: Current) -> Option<&mut (String, String)> {
         self.options_mut(current).0.last_mut()
+    }
+}
+
+/// Reads one file, line by line.
+struct Reader<'a> {
+    file: &'a str,
+    ini: Ini,
+    current: Option<Current>,
+    /// How far the last section or option is indented: what is further in goes on with its value.
+    indent: usize,
+    in_option: bool,
+    seen_defaults: bool,
+    /// The lines that are neither section nor option.
+    bad: String,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, number: usize, line: &str) -> Result<(), IniError> {
+        let content = line.trim();
+        if content.starts_with(['#', ';']) {
+            return Ok(());
+        }
+        if content.is_empty() {
+            // An empty line belongs to the value, if more of the value follows.
+            self.go_on(content);
+            return Ok(());
+        }
+        let depth = line.len() - line.trim_start().len();
+        if self.in_option && depth > self.indent {
+            self.go_on(content);
+            return Ok(());
+        }
+        self.indent = depth;
+        match header(content) {
+            Some(name) => self.section(number, name),
+            None => self.option(number, line),
+        }
+    }
+
+    /// Adds a line to the value at hand.
+    fn go_on(&mut self, content: &str) {
+        let current = self.current.filter(|_| self.in_option);
+        if let Some((_, value)) = current.and_then(|current| self.ini.last(current)) {
+            value.push('\n');
+            value.push_str(content);
+        }
+    }
+
+    fn twice(&self, line: usize, what: String) -> IniError {
+        IniError::Twice {
+            file: self.file.to_owned(),
+            line,
+            what,
+        }
+    }
+
+    fn section(&mut self, number: usize, name: &str) -> Result<(), IniError> {
+        self.in_option = false;
+        let sections = &mut self.ini.sections;
+        let is_twice = match name {
+            "DEFAULT" => std::mem::replace(&mut self.seen_defaults, true),
+            _ => sections.iter().any(|section| section.name == name),
+        };
+        if is_twice {
+            return Err(self.twice(number, format!("section '{name}'")));
+        }
+        if name == "DEFAULT" {
+            self.current = Some(Current::Defaults);
+        } else {
+            self.current = Some(Current::Section(sections.len()));
+            sections.push(Section {
+                name: name.to_owned(),
+                options: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, number: usize, line: &str) -> Result<(), IniError> {
+        let Some(section) = self.current else {
+            return Err(IniError::NoSection {
+                file: self.file.to_owned(),
+                line: number,
+                text: quoted(line),
+            });
+        };
+        let option = line
+            .trim()
+            .split_once(['=', ':'])
+            .map(|(name, value)| (name.trim_end(), value.trim_start()))
+            .filter(|(name, _)| !name.is_empty());
+        let Some((name, value)) = option else {
+            let bad = format!("\n\t[line {number:2}]: {}", quoted(line));
+            self.bad.push_str(&bad);
+            return Ok(());
+        };
+        let name = match self.ini.keeps_case {
+            true => name.to_owned(),
+            false => name.to_lowercase(),
+        };
+        let (options, section) = self.ini.options_mut(section);
+        if options.iter().any(|(known, _)| *known == name) {
+            let what = format!("option '{name}' in section '{section}'");
+            return Err(self.twice(number, what));
+        }
+        options.push((name, value.to_owned()));
+        self.in_option = true;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Ini, IniError> {
+        let Self {
+            file, mut ini, bad, ..
+        } = self;
+        if !bad.is_empty() {
+            return Err(IniError::Lines {
+                file: file.to_owned(),
+                lines: bad,
+            });
+        }
+        let all = ini.sections.iter_mut().map(|section| &mut section.options);
+        for (_, value) in all.chain([&mut ini.defaults]).flatten() {
+            value.truncate(value.trim_end().len());
+        }
+        Ok(ini)
     }
 }
 

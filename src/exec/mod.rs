@@ -65,11 +65,27 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Whether somebody else than the transport takes a node.
-    fn is_launched(&self, plan: &Plan, node: NodeId) -> bool {
-        self.launcher.is_some_and(|launcher| {
-            launcher.takes(plan.name(node)) && self.work.command(node).is_some()
-        })
+    /// The nodes that the launcher takes, and those that the transport reaches.
+    fn share_out(&self, plan: &Plan) -> (Vec<NodeId>, Vec<NodeId>) {
+        let is_launched = |node: NodeId| {
+            self.launcher.is_some_and(|launcher| {
+                launcher.takes(plan.name(node)) && self.work.command(node).is_some()
+            })
+        };
+        plan.selected.iter().partition(|node| is_launched(**node))
+    }
+
+    /// The launcher at work, if there are nodes for it.
+    fn launching<'r>(
+        self,
+        plan: &'r Plan,
+        nodes: &'r [NodeId],
+        io: FleetIo,
+    ) -> Option<BoxFuture<'r, ()>>
+    where
+        'a: 'r,
+    {
+        (!nodes.is_empty()).then(|| Box::pin(self.launch(plan, nodes, io)) as BoxFuture<'r, ()>)
     }
 
     /// The launcher at work on its nodes.
@@ -133,40 +149,19 @@ pub async fn dispatch(
     requests: impl Into<Requests<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Summary {
-    let Requests {
-        stops,
-        mut questions,
-    } = requests.into();
+    let requests = requests.into();
+    let (stops, mut questions) = (requests.stops, requests.questions);
     let (event_sender, mut events) = mpsc::channel(EVENTS);
     let (stop, stop_seen) = watch::channel(Stop::No);
-    let mut run = Run {
-        reporter,
-        stop,
-        open: plan.selected.len(),
-        state: vec![State::Waiting; plan.nodes.len()],
-        summary: Summary::default(),
-        kill_at: None,
-        tolerance: plan.tolerance,
-        failed: 0,
-        unreached: 0,
-    };
-    let (launched, direct): (Vec<NodeId>, Vec<NodeId>) = plan
-        .selected
-        .iter()
-        .partition(|node| executor.is_launched(plan, **node));
+    let mut run = Run::new(plan, reporter, stop);
+    let (launched, direct) = executor.share_out(plan);
     let mut waiting = direct.into_iter();
     let mut workers: FuturesUnordered<BoxFuture<'_, NodeId>> = FuturesUnordered::new();
-    let mut launching: Option<BoxFuture<'_, ()>> = (!launched.is_empty()).then(|| {
-        let io = FleetIo::new(event_sender.clone(), stop_seen.clone());
-        Box::pin(executor.launch(plan, &launched, io)) as BoxFuture<'_, ()>
-    });
+    let io = FleetIo::new(event_sender.clone(), stop_seen.clone());
+    let mut launching = executor.launching(plan, &launched, io);
     let deadline = plan.limits.deadline.map(|limit| Instant::now() + limit);
     let mut shown = 0;
-    let mut redraw = run.reporter.redraw_every().map(|every| {
-        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
-    });
+    let mut redraw = run.reporter.redraw_every().map(ticks);
 
     while run.open > 0 {
         while run.level() == Stop::No && workers.len() < plan.fanout.get() {
@@ -179,10 +174,7 @@ pub async fn dispatch(
                 event_sender.clone(),
                 stop_seen.clone(),
             );
-            workers.push(Box::pin(async move {
-                worker.run().await;
-                node
-            }));
+            workers.push(Box::pin(worker.run()));
         }
         if workers.is_empty() && launching.is_none() && events.is_empty() && run.level() > Stop::No
         {
@@ -196,11 +188,7 @@ pub async fn dispatch(
             () = tick(&mut redraw) => run.write(|reporter| reporter.redraw()),
             Some(()) = asked(&mut questions) => run.answer(&plan.selected),
             Some(event) = events.recv() => {
-                shown += match &event {
-                    Event::Output { data, .. } => data.len(),
-                    Event::Answer { answer, .. } => answer.size(),
-                    Event::Started { .. } | Event::Finished { .. } => 0,
-                };
+                shown += size(&event);
                 run.take(event);
                 if shown >= TURN {
                     shown = 0;
@@ -209,20 +197,12 @@ pub async fn dispatch(
             }
             Some(node) = workers.next(), if !workers.is_empty() => {
                 // How it ended decides whether another node is begun, and may still be on its way.
-                while run.state[node.index()] != State::Finished
-                    && let Ok(event) = events.try_recv()
-                {
-                    run.take(event);
-                }
+                run.take_until_finished(node, &mut events);
             }
             () = ended(&mut launching), if launching.is_some() => {
                 launching = None;
-                while let Ok(event) = events.try_recv() {
-                    run.take(event);
-                }
-                for node in &launched {
-                    run.give_up(*node);
-                }
+                run.take_all(&mut events);
+                launched.iter().for_each(|node| run.give_up(*node));
             }
         }
         if run.level() == Stop::Kill {
@@ -236,21 +216,8 @@ pub async fn dispatch(
     }
     drop(launching);
     drop(workers);
-    while let Ok(event) = events.try_recv() {
-        run.take(event);
-    }
-    for node in &plan.selected {
-        run.abandon(*node);
-    }
-    let Run {
-        reporter,
-        mut summary,
-        ..
-    } = run;
-    if let Err(error) = reporter.finish(&summary) {
-        summary.ending.get_or_insert(Ending::OutputLost(error));
-    }
-    summary
+    run.take_all(&mut events);
+    run.finish(plan)
 }
 
 /// Where a node is.
@@ -274,7 +241,49 @@ struct Run<'a> {
     unreached: usize,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(plan: &Plan, reporter: &'a mut dyn Reporter, stop: watch::Sender<Stop>) -> Self {
+        Self {
+            reporter,
+            stop,
+            open: plan.selected.len(),
+            state: vec![State::Waiting; plan.nodes.len()],
+            summary: Summary::default(),
+            kill_at: None,
+            tolerance: plan.tolerance,
+            failed: 0,
+            unreached: 0,
+        }
+    }
+
+    /// Takes every event that has arrived.
+    fn take_all(&mut self, events: &mut mpsc::Receiver<Event>) {
+        while let Ok(event) = events.try_recv() {
+            self.take(event);
+        }
+    }
+
+    /// Takes the events that have arrived, up to the end of this node.
+    fn take_until_finished(&mut self, node: NodeId, events: &mut mpsc::Receiver<Event>) {
+        while self.state[node.index()] != State::Finished
+            && let Ok(event) = events.try_recv()
+        {
+            self.take(event);
+        }
+    }
+
+    /// Ends the run: every node without an outcome gets one, and the report is closed.
+    fn finish(mut self, plan: &Plan) -> Summary {
+        for node in &plan.selected {
+            self.abandon(*node);
+        }
+        let mut summary = self.summary;
+        if let Err(error) = self.reporter.finish(&summary) {
+            summary.ending.get_or_insert(Ending::OutputLost(error));
+        }
+        summary
+    }
+
     fn level(&self) -> Stop {
         *self.stop.borrow()
     }
@@ -429,6 +438,22 @@ async fn asked(questions: &mut Option<&mut mpsc::Receiver<()>>) -> Option<()> {
 async fn ended(launching: &mut Option<BoxFuture<'_, ()>>) {
     if let Some(launching) = launching {
         launching.await;
+    }
+}
+
+/// When the report is drawn again.
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// The bytes of an event that are shown.
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Output { data, .. } => data.len(),
+        Event::Answer { answer, .. } => answer.size(),
+        Event::Started { .. } | Event::Finished { .. } => 0,
     }
 }
 

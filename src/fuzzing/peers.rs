@@ -25,12 +25,12 @@ use crate::prompt::{Answer, Echo, Prompter};
 use crate::report::Reporter;
 use crate::topology::Topology;
 use crate::trace::Trace;
+use crate::transport::Via;
 use crate::transport::gateway::{
     Gateways, Messages, Notice, OpenGateways, Outbox, Parent, Routed, serve,
 };
 use crate::transport::launch::Launcher;
 use crate::transport::sim::{Script, Sim};
-use crate::transport::ssh::Via;
 use crate::transport::sudo::{AsUser, Sudo};
 use crate::transport::{Command, Transport};
 use crate::work::run::Run;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::conf::merge;
 use super::source::{Answers, CACHE_TIME, Source};
+use super::text::merge;
 use super::{Error, Pairs, Upcall};
 use crate::ini::Ini;
 

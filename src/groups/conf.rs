@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
-use super::source::{SOURCES, Source};
+use super::kinds::SOURCES;
+use super::source::Source;
+use super::text::merge;
 use super::{Error, command};
 use crate::ini::{self, Ini};
 
@@ -109,25 +111,6 @@ fn folder_of(path: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     }
-}
-
-/// Reads a file into `ini`; says whether it was there.
-pub(super) fn merge(ini: &mut Ini, path: &Path) -> Result<bool, Error> {
-    let Ok(text) = std::fs::read(path) else {
-        return Ok(false);
-    };
-    ini.merge(&path.to_string_lossy(), &utf8(path, text)?)?;
-    Ok(true)
-}
-
-pub(super) fn utf8(path: &Path, text: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(text).map_err(|error| {
-        Error::Config(format!(
-            "{}: not UTF-8 at byte {}",
-            path.display(),
-            error.utf8_error().valid_up_to()
-        ))
-    })
 }
 
 /// The folders of a `confdir` or `autodir` that are there, each once.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conf::utf8;
 use super::source::{Answers, CACHE_TIME, Source};
+use super::text::utf8;
 use super::{Error, Pairs, Upcall};
 use crate::yaml::{Entry, Node, Scalar, Yaml, documents};
 

@@ -8,7 +8,9 @@ mod command;
 mod conf;
 mod defaults;
 mod file;
+mod kinds;
 mod source;
+mod text;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

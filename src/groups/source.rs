@@ -1,11 +1,11 @@
-//! What a group source is, and the table of the kinds there are.
+//! What a group source is.
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Pairs, Upcall, command, file};
+use super::{Error, Pairs, Upcall};
 
 /// How long answers are kept, unless the source says otherwise, in seconds.
 pub(super) const CACHE_TIME: f64 = 3600.0;
@@ -58,28 +58,3 @@ impl Source {
         self.answers.groups().is_some() || self.answers.takes(Upcall::MapAll)
     }
 }
-
-/// A kind of source that has files of its own: where `groups.conf` says their folders are, and how they are read.
-#[derive(Debug)]
-pub(super) struct Kind {
-    /// The keys of `groups.conf` that name the folders; the first that is there counts.
-    pub(super) keys: &'static [&'static str],
-    /// The ending of the files.
-    pub(super) extension: &'static str,
-    /// Whether a file that cannot be read is passed over or read as an empty one.
-    pub(super) read: fn(path: &Path, folder: &Path) -> Result<Vec<Source>, Error>,
-}
-
-/// All kinds, in the order in which their sources are found; those of `groups.conf` itself come last.
-pub(super) static SOURCES: &[Kind] = &[
-    Kind {
-        keys: &["groupsdir", "confdir"],
-        extension: "conf",
-        read: command::read,
-    },
-    Kind {
-        keys: &["autodir"],
-        extension: "yaml",
-        read: file::read,
-    },
-];

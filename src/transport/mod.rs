@@ -38,6 +38,7 @@ use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop, Stream};
 use crate::plan::{Limits, NodeName};
 pub use input::{CHUNK, Input, Reader, Source};
 pub use launch::{FleetIo, Launch, Launcher};
+pub use relay::Via;
 
 /// A boxed future, as the object-safe traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -12,10 +12,12 @@ use super::{Invocation, reach};
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::config::Environment;
+use crate::event::Outcome;
 use crate::gateway::{Reach, SshClient};
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
-use crate::transport::gateway::{Gateways, Notice, OpenGateways, Parent, Program, Routed};
+pub(in crate::cli) use crate::transport::gateway::OpenGateways;
+use crate::transport::gateway::{Gateways, Notice, Parent, Program, Routed};
 use crate::transport::ways::{self, Reached, Way};
 
 /// The `topology.conf` that ClusterShell's tools would use: that of the last of their folders that has one.
@@ -62,8 +64,25 @@ pub(in crate::cli) fn program() -> Result<Program, CliError> {
         .map_err(|error| CliError::system(format!("cannot read this program itself: {error}")))
 }
 
+/// Puts the gateways of a tree in front of a transport that reaches them. Nodes that are behind none are reached by
+/// `direct`; those that were begun on a gateway that is lost have the outcome `lost`.
+pub(in crate::cli) fn in_front(
+    (topology, reach): (Topology, Reach),
+    (ssh, direct): (Arc<dyn Transport>, Arc<dyn Transport>),
+    folded: &str,
+    (notices, lost): (Arc<ConsoleNotices>, Outcome),
+) -> (OpenGateways, Reached) {
+    let mut gateways = gateways(topology, ssh, reach, notices);
+    gateways.lost = Some(lost);
+    let reached = Reached {
+        transport: Box::new(Routed::new(gateways.clone(), direct, folded)),
+        launcher: Some(Box::new(gateways.clone())),
+    };
+    (gateways.open, reached)
+}
+
 /// The launcher over the gateways of a tree, which it reaches by the transport.
-pub(in crate::cli) fn gateways(
+fn gateways(
     topology: Topology,
     transport: Arc<dyn Transport>,
     reach: Reach,

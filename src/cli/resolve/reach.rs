@@ -11,11 +11,11 @@ use crate::plan::NodeName;
 use crate::prompt::Prompter;
 use crate::terminal::ask::TerminalPrompter;
 use crate::trace::Trace;
-use crate::transport::LoginUser;
-use crate::transport::ssh::Via;
-use crate::transport::ssh::user_config::ConfigFile;
+use crate::transport::local::Local;
+use crate::transport::shell::Shell;
 use crate::transport::sudo::{AsUser, Sudo};
-use crate::transport::ways::{self, Given, Reached, Way};
+use crate::transport::ways::{self, ConfigFile, Given, Reached, Way};
+use crate::transport::{LoginUser, Transport, Via};
 
 /// The nodes that a way is made for.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +182,17 @@ fn refuse(way: &Way, asked: Invocation<'_>) -> Result<(), CliError> {
     }
 }
 
-/// The person at the terminal.
+/// What runs a command on this machine for each node, with the node as a placeholder.
+pub fn local(nodes: &[NodeName], folded: &str) -> Arc<dyn Transport> {
+    Arc::new(Local::new(nodes, folded.to_owned()))
+}
+
+/// What runs commands on this machine, whatever the nodes are.
+pub fn here() -> &'static dyn Transport {
+    &Shell
+}
+
+/// Asks the user at the terminal.
 ///
 /// # Errors
 /// When no descriptor is left.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use super::relay::Via;
+use super::relay::Via;
 use crate::destination::Destination;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::{Limits, NodeName};

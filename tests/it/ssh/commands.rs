@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hapsh::event::{ErrorCode, Failure, Outcome};
-use hapsh::transport::ssh::Via;
+use hapsh::transport::Via;
 use hapsh::transport::{Command, Endpoint, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -18,8 +18,9 @@ use std::time::Duration;
 use hapsh::event::{Event, Failure, NodeId, Outcome, Stop, Stream};
 use hapsh::plan::{Limits, NodeName};
 use hapsh::prompt::{Answer, Echo, Nobody, Prompter};
+use hapsh::transport::Via;
 use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
-use hapsh::transport::ssh::{Native, Settings, Via};
+use hapsh::transport::ssh::{Native, Settings};
 use hapsh::transport::{Command, LoginUser, NodeIo, Session, Transport};
 use tokio::sync::{mpsc, watch};
 

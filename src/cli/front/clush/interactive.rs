@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::session::{End, INTERRUPT, Session};
 use crate::cli::interactive::{self, Current, Line, Words};
 use crate::cli::resolve::groups::Sources;
+use crate::cli::resolve::reach;
 use crate::config::clush::Verbosity;
 use crate::exec::Executor;
 use crate::nodeset::{self, EvalError, NodeSet};
@@ -16,7 +17,6 @@ use crate::plan::{NodeName, Plan};
 use crate::report::clush::Reasons;
 use crate::terminal::editor::{Editor, Typed};
 use crate::transport::Command;
-use crate::transport::shell::Shell;
 use crate::work::run::Run;
 
 /// The name of this machine in the output.
@@ -187,7 +187,7 @@ impl Session<'_> {
         let gather = std::mem::take(&mut self.gather);
         let ended = self.show(
             &plan,
-            Executor::new(&Shell, &work),
+            Executor::new(reach::here(), &work),
             (Reasons::Ours, None),
             None,
         );

@@ -1,6 +1,6 @@
 //! The words of `ssh`'s command line as settings of our own SSH.
 
-use crate::transport::ssh::user_config::ConfigFile;
+use crate::transport::ways::ConfigFile;
 
 /// What the words say.
 #[derive(Debug, Default, PartialEq, Eq)]

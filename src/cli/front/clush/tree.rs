@@ -8,7 +8,8 @@ use super::failure::Failure;
 use super::options::Options;
 use super::ssh::native_options;
 use super::worker::{Given, Reached};
-use crate::cli::resolve::gateways::{self as tree, ConsoleNotices, Wording};
+use crate::cli::resolve::gateways::{self as tree, ConsoleNotices, OpenGateways, Wording};
+use crate::cli::resolve::reach;
 use crate::config::Environment;
 use crate::config::clush::Verbosity;
 use crate::event::Outcome;
@@ -17,9 +18,6 @@ use crate::groups::Defaults;
 use crate::report::clush::Reasons;
 use crate::topology::{Topology, TopologyError};
 use crate::transport::Transport;
-use crate::transport::gateway::{OpenGateways, Routed};
-use crate::transport::local::Local;
-use crate::transport::ways::Reached as Ready;
 
 /// What the original shows for nodes that were begun on a gateway that is lost.
 const LOST: u8 = 76;
@@ -76,7 +74,7 @@ impl Tree {
         let words = given.words("ssh_options")?;
         let native = native_options(words.clone());
         let user = native.as_ref().and_then(|native| native.user.clone());
-        let reach = Reach {
+        let below = Reach {
             worker: match reasons {
                 Reasons::Ours => SshClient::Native,
                 Reasons::Theirs => SshClient::Ssh,
@@ -89,23 +87,17 @@ impl Tree {
         let notices = ConsoleNotices::new(given.called, &given.console.err, Wording::Clush);
         let notices = Arc::new(notices.map_err(|error| Failure::Named(error.to_string()))?);
         let ssh: Arc<dyn Transport> = ready.transport.into();
-        let mut gateways = tree::gateways(
-            topology.clone(),
-            Arc::clone(&ssh),
-            reach,
-            Arc::clone(&notices),
+        let direct = match remote {
+            true => Arc::clone(&ssh),
+            false => reach::local(given.nodes, given.folded),
+        };
+        let lost = Outcome::Exited { status: LOST };
+        let (open, ready) = tree::in_front(
+            (topology.clone(), below),
+            (ssh, direct),
+            given.folded,
+            (Arc::clone(&notices), lost),
         );
-        gateways.lost = Some(Outcome::Exited { status: LOST });
-        let open = gateways.open.clone();
-        let direct: Arc<dyn Transport> = match remote {
-            true => ssh,
-            false => Arc::new(Local::new(given.nodes, given.folded.to_owned())),
-        };
-        let routed = Routed::new(gateways.clone(), direct, given.folded);
-        let ready = Ready {
-            transport: Box::new(routed),
-            launcher: Some(Box::new(gateways)),
-        };
         let reached = Reached { ready, reasons };
         Ok((Self { open, notices }, reached))
     }

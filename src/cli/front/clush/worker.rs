@@ -13,9 +13,8 @@ use crate::ini;
 use crate::plan::NodeName;
 use crate::report::clush::Reasons;
 use crate::terminal::ask::TerminalPrompter;
-use crate::transport::LoginUser;
-use crate::transport::ssh::Via;
 use crate::transport::ways::{self, Can, Reached as Ready, Way};
+use crate::transport::{LoginUser, Via};
 
 /// A worker of `clush`.
 #[derive(Debug)]

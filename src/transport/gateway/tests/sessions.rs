@@ -1,29 +1,24 @@
 //! Sessions through gateways that are real but for the network: two levels of them, scripted nodes behind.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::{Messages, Outbox, Routed, serve};
-use super::{Noted, Scripted, Step, hello, say};
+use super::site::Site;
 use crate::event::{ErrorCode, Event, Failure, Meter, NodeId, Outcome, Stop, Stream};
-use crate::gateway::session::{COST, Call, Reply, WINDOW};
-use crate::gateway::{Ask, Data, Hello, Reach};
-use crate::nodeset::{NoGroups, eval_words};
+use crate::gateway::Data;
+use crate::gateway::session::{Call, Reply, WINDOW};
 use crate::plan::{Limits, NodeName};
-use crate::topology::{Route, Topology};
-use crate::transport::gateway::{Gateways, OpenGateways};
 use crate::transport::input::{Input, Source};
 use crate::transport::sim::{Script, Sim};
 use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
-
-const ROUTES: &str = "[routes]\nvm: gw[1-2]\ngw[1-2]: low\nlow: t[1-99]\n";
 
 const LIMITS: Limits = Limits {
     connect: Some(Duration::from_secs(10)),
@@ -33,174 +28,14 @@ const LIMITS: Limits = Limits {
     deadline: None,
 };
 
-type Kills = Vec<(String, Arc<Notify>)>;
-
-/// The hosts of a test: each gateway runs what the program does there.
-#[derive(Debug, Clone)]
-struct Site {
-    leaves: Arc<Sim>,
-    /// What ends the gateways, each with its name.
-    killed: Arc<Mutex<Kills>>,
-    begun: Arc<AtomicUsize>,
-}
-
-impl Site {
-    fn new(leaves: Sim) -> Self {
-        Self {
-            leaves: Arc::new(leaves),
-            killed: Arc::default(),
-            begun: Arc::default(),
-        }
-    }
-
-    /// The transport at the root.
-    fn transport(&self) -> (Routed, Arc<Noted>) {
-        let noted = Arc::new(Noted::default());
-        let topology = Topology::read("f", ROUTES, "vm", &NoGroups).unwrap();
-        let gateways = self.gateways(topology, Arc::clone(&noted) as _);
-        (
-            Routed::new(gateways, Arc::clone(&self.leaves) as _, ""),
-            noted,
-        )
-    }
-
-    fn gateways(&self, topology: Topology, parent: Arc<dyn super::Parent>) -> Gateways {
-        Gateways {
-            topology,
-            transport: Arc::new(self.clone()),
-            reach: Reach::default(),
-            install: None,
-            lost: None,
-            parent,
-            open: OpenGateways::default(),
-        }
-    }
-
-    fn kill(&self, gateway: &str) {
-        let killed = self.killed.lock().unwrap();
-        for (name, notify) in killed.iter() {
-            if name == gateway {
-                notify.notify_one();
-            }
-        }
-    }
-}
-
-impl Transport for Site {
-    fn connect<'a>(
-        &'a self,
-        node: &'a NodeName,
-        _limits: &'a Limits,
-    ) -> BoxFuture<'a, Result<Box<dyn Session>, Failure>> {
-        let notify = Arc::new(Notify::new());
-        let mut killed = self.killed.lock().unwrap();
-        killed.push((node.to_string(), Arc::clone(&notify)));
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        let host: Box<dyn Session> = Box::new(Host {
-            site: self.clone(),
-            name: node.to_string(),
-            notify,
-        });
-        Box::pin(async { Ok(host) })
-    }
-}
-
-/// Whom a gateway answers to: another one.
-#[derive(Debug)]
-struct Inner;
-
-impl super::Parent for Inner {
-    fn notice(&self, _notice: super::Notice<'_>) {}
-
-    fn is_user(&self) -> bool {
-        false
-    }
-}
-
-/// A gateway that is connected to.
-struct Host {
-    site: Site,
-    name: String,
-    notify: Arc<Notify>,
-}
-
-impl Host {
-    /// What `hapsh gateway` does.
-    async fn program(&self, input: DuplexStream, mut output: DuplexStream) {
-        let mut hello = serde_json::to_vec(&Hello::ours()).unwrap();
-        hello.push(b'\n');
-        output.write_all(&hello).await.unwrap();
-        let mut calls = Messages::new(input);
-        let Some(Ask::Sessions(setup)) = calls.next().await.unwrap() else {
-            panic!("no sessions are wanted")
-        };
-        assert_eq!(setup.root, self.name);
-        let nodes = |text: &str| eval_words(text, &NoGroups).unwrap();
-        let routes = setup.routes.iter().map(|(from, to)| Route {
-            from: nodes(from),
-            to: nodes(to),
-        });
-        let topology = Topology::new(&self.name, routes.collect()).unwrap();
-        let gateways = self.site.gateways(topology, Arc::new(Inner));
-        let transport = Routed::new(gateways, Arc::clone(&self.site.leaves) as _, "");
-        let out = Arc::new(Outbox::default());
-        serve(&transport, &mut calls, output, out).await.unwrap();
-    }
-}
-
-impl Session for Host {
-    fn exec<'a>(&'a mut self, command: &'a Command, io: &'a mut NodeIo) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let (mut input, there) = duplex(1000);
-            let (output, mut here) = duplex(1000);
-            let feeding = async {
-                let mut reader = command.stdin.as_ref().unwrap().reader();
-                loop {
-                    let data = reader.next().await.unwrap();
-                    if data.is_empty() || input.write_all(&data).await.is_err() {
-                        break;
-                    }
-                }
-                drop(input);
-                std::future::pending::<()>().await;
-            };
-            let hearing = async {
-                let mut chunk = [0; 700];
-                while let Ok(count @ 1..) = here.read(&mut chunk).await {
-                    let data = Bytes::copy_from_slice(&chunk[..count]);
-                    io.output(Stream::Out, data).await;
-                }
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                () = self.program(there, output) => Outcome::OK,
-                () = self.notify.notified() => Outcome::Killed { signal: "KILL".into() },
-                () = feeding => unreachable!(),
-                () = hearing => unreachable!(),
-            }
-        })
-    }
-
-    fn open<'a>(
-        &'a mut self,
-        _endpoint: &'a Endpoint,
-    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
-        unreachable!()
-    }
-
-    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
-    }
-}
-
 /// A line to nobody in particular.
-fn line() -> (NodeIo, mpsc::Receiver<Event>, watch::Sender<Stop>) {
+pub(super) fn line() -> (NodeIo, mpsc::Receiver<Event>, watch::Sender<Stop>) {
     let (events, received) = mpsc::channel(4);
     let (stop, seen) = watch::channel(Stop::No);
     (NodeIo::new(NodeId(0), events, seen), received, stop)
 }
 
-async fn connect(transport: &Routed, node: &str) -> Result<Box<dyn Session>, Failure> {
+pub(super) async fn connect(transport: &Routed, node: &str) -> Result<Box<dyn Session>, Failure> {
     transport.connect(&node.into(), &LIMITS).await
 }
 
@@ -598,180 +433,6 @@ async fn the_loss_of_a_gateway_is_the_loss_of_its_sessions() {
         assert!(connect(&transport, "t4").await.is_ok());
         let notices = noted.0.lock().unwrap().clone();
         assert!(notices.len() <= 2, "{notices:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_any_gateway_there_is_no_way_until_one_is_back() {
-    let topology = Topology::read("f", ROUTES, "vm", &NoGroups).unwrap();
-    let refuse = |name: &str| (name.to_owned(), vec![Step::Refuse]);
-    let back = vec![
-        hello(),
-        Step::Await("connect"),
-        say(&Reply::Connected { session: 1 }),
-    ];
-    let noted = Arc::new(Noted::default());
-    let gateways = Gateways {
-        topology,
-        transport: Arc::new(Scripted(Mutex::new(vec![
-            refuse("gw1"),
-            refuse("gw2"),
-            ("gw1".to_owned(), back),
-        ]))),
-        reach: Reach::default(),
-        install: None,
-        lost: None,
-        parent: Arc::clone(&noted) as _,
-        open: OpenGateways::default(),
-    };
-    let transport = Routed::new(gateways, Arc::new(Sim::new()), "");
-    for _ in 0..2 {
-        let failure = connect(&transport, "t1").await.err().unwrap();
-        assert_eq!(failure.code, ErrorCode::Connect);
-        assert_eq!(failure.message, super::super::NO_ROUTE);
-    }
-    let notices = [
-        "gw1: connection refused",
-        "gw2: connection refused",
-        "no route to t1",
-        "no route to t1",
-    ];
-    assert_eq!(*noted.0.lock().unwrap(), notices);
-    sleep(Duration::from_secs(10)).await;
-    assert!(connect(&transport, "t1").await.is_ok());
-}
-
-/// A root with one gateway that does what the script says.
-fn scripted(steps: Vec<Step>) -> (Routed, Arc<Noted>) {
-    let topology = Topology::read("f", "[routes]\nvm: gw1\ngw1: t[1-99]\n", "vm", &NoGroups);
-    let noted = Arc::new(Noted::default());
-    let gateways = Gateways {
-        topology: topology.unwrap(),
-        transport: Arc::new(Scripted(Mutex::new(vec![("gw1".to_owned(), steps)]))),
-        reach: Reach::default(),
-        install: None,
-        lost: None,
-        parent: Arc::clone(&noted) as _,
-        open: OpenGateways::default(),
-    };
-    (Routed::new(gateways, Arc::new(Sim::new()), ""), noted)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_gateway_that_never_answers_is_waited_for_as_long_as_a_node_may_take() {
-    let mut steps = vec![hello()];
-    for _ in 0..100 {
-        steps.extend([Step::Pause(Duration::from_secs(5)), say(&Reply::Alive)]);
-    }
-    let (transport, _) = scripted(steps);
-    let begun = Instant::now();
-    let failure = connect(&transport, "t1").await.err().unwrap();
-    assert_eq!(failure.code, ErrorCode::TimeoutConnect);
-    assert_eq!(
-        failure.message,
-        "gateway gw1 did not say within 45s whether it is reached"
-    );
-    assert_eq!(begun.elapsed().as_secs(), 45);
-
-    let (transport, noted) = scripted(vec![hello(), Step::Pause(Duration::from_secs(100))]);
-    let failure = connect(&transport, "t1").await.err().unwrap();
-    assert_eq!(failure.message, super::super::NO_ROUTE);
-    assert_eq!(noted.0.lock().unwrap()[0], "gw1: silent for 30s");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_gateway_that_lies_is_lost_with_its_own_sessions() {
-    let output = |bytes: &[u8]| Reply::Data {
-        stream: 2,
-        of: Stream::Out,
-        data: Data(Bytes::copy_from_slice(bytes)),
-    };
-    let flood: Vec<Step> = (0..)
-        .map(|_| say(&output(&[b'x'; 30_000])))
-        .take(WINDOW / 30_000 + 1)
-        .collect();
-    let small: Vec<Step> = (0..)
-        .map(|_| say(&output(b"x")))
-        .take(WINDOW / COST)
-        .collect();
-    let failed = |code| {
-        say(&Reply::Ended {
-            stream: 2,
-            outcome: Outcome::failed(code, "all is well"),
-        })
-    };
-    for (lies, said) in [
-        (
-            vec![say(&Reply::Eof { stream: 3 })],
-            "it speaks of number 3, which was never given",
-        ),
-        (
-            vec![say(&Reply::Connected { session: 0 })],
-            "it speaks of number 0",
-        ),
-        (vec![say(&output(b""))], "it sends nothing over stream 2"),
-        (flood, "it sends more than it may over stream 2"),
-        (small, "it sends more than it may over stream 2"),
-        (
-            vec![say(&Reply::Room {
-                stream: 2,
-                bytes: 1,
-            })],
-            "it has too much room for stream 2",
-        ),
-        (
-            vec![failed(ErrorCode::Guard)],
-            "nothing there ends with E_GUARD",
-        ),
-        (
-            vec![failed(ErrorCode::Verify)],
-            "nothing there ends with E_VERIFY",
-        ),
-        (
-            vec![say(&Reply::Failed {
-                gateway: "gw7".into(),
-                message: String::new(),
-            })],
-            "it speaks of gw7, which is not below it",
-        ),
-        (
-            vec![Step::Say(b"{\"event\":\"\x1b[2J\"}\n".to_vec())],
-            "what it says makes no sense",
-        ),
-        (
-            vec![Step::Say(vec![b'x'; 1 << 21])],
-            "a line of more than 1048576 bytes",
-        ),
-    ] {
-        let mut steps = vec![
-            hello(),
-            Step::Await("connect"),
-            say(&Reply::Connected { session: 1 }),
-            Step::Await("exec"),
-        ];
-        steps.extend(lies);
-        let (transport, _) = scripted(steps);
-        let mut session = connect(&transport, "t1").await.unwrap();
-        let (mut io, events, _stop) = line();
-        // Nobody takes what it says, so that its window is all that it has.
-        let command = Command::default();
-        let running = session.exec(&command, &mut io);
-        let draining = async {
-            sleep(Duration::from_secs(1)).await;
-            drop(events);
-            std::future::pending::<()>().await;
-        };
-        let outcome = tokio::select! {
-            outcome = running => outcome,
-            () = draining => unreachable!(),
-        };
-        let Outcome::Failed(failure) = outcome else {
-            panic!("{said}: {outcome:?}")
-        };
-        assert_eq!(failure.code, ErrorCode::Lost);
-        assert!(failure.message.contains(said), "{said}: {failure}");
-        assert!(!failure.message.contains('\x1b'), "{failure}");
-        assert!(!session.answers(Duration::ZERO).await);
     }
 }
 
