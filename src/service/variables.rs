@@ -20,6 +20,8 @@ pub enum Value {
     Text(String),
     /// Several values.
     List(Vec<Value>),
+    /// Keys and values, in the order of the file.
+    Map(Vec<(Value, Value)>),
 }
 
 impl From<Scalar<'_>> for Value {
@@ -48,20 +50,49 @@ impl fmt::Display for Value {
                 f.write_str("[")?;
                 for (at, item) in items.iter().enumerate() {
                     let comma = if at == 0 { "" } else { ", " };
-                    match item {
-                        Self::Text(text) => write!(f, "{comma}'{text}'")?,
-                        Self::None
-                        | Self::Bool(_)
-                        | Self::Int(_)
-                        | Self::Float(_)
-                        | Self::List(_) => {
-                            write!(f, "{comma}{item}")?;
-                        }
-                    }
+                    write!(f, "{comma}{}", Inside(item))?;
                 }
                 f.write_str("]")
             }
+            Self::Map(pairs) => {
+                f.write_str("{")?;
+                for (at, (key, value)) in pairs.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{}: {}", Inside(key), Inside(value))?;
+                }
+                f.write_str("}")
+            }
         }
+    }
+}
+
+/// A value inside a list or a mapping, as Python shows it there: text in quotes.
+struct Inside<'v>(&'v Value);
+
+impl fmt::Display for Inside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Value::Text(text) = self.0 else {
+            return self.0.fmt(f);
+        };
+        let quote = match text.contains('\'') && !text.contains('"') {
+            true => '"',
+            false => '\'',
+        };
+        write!(f, "{quote}")?;
+        for letter in text.chars() {
+            match letter {
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                '\\' => f.write_str("\\\\")?,
+                letter if letter == quote => write!(f, "\\{quote}")?,
+                letter if u32::from(letter) < 0x20 || letter == '\x7f' => {
+                    write!(f, "\\x{:02x}", u32::from(letter))?;
+                }
+                letter => write!(f, "{letter}")?,
+            }
+        }
+        write!(f, "{quote}")
     }
 }
 
@@ -274,6 +305,16 @@ mod tests {
             Value::None,
         ]);
         assert_eq!(list.to_string(), "['a', 1, 1.0, True, None]");
+        let map = Value::Map(vec![
+            (Value::Text("a".into()), list),
+            (Value::Int(1), Value::Text("it's\n\\ é".into())),
+            (Value::None, Value::Text("'\"".into())),
+            (Value::Text("m".into()), Value::Map(Vec::new())),
+        ]);
+        assert_eq!(
+            map.to_string(),
+            r#"{'a': ['a', 1, 1.0, True, None], 1: "it's\n\\ é", None: '\'"', 'm': {}}"#
+        );
     }
 
     proptest! {

@@ -174,10 +174,12 @@ async fn run(line: &str, stdin: Option<Input>, io: &mut NodeIo) -> Outcome {
     let mut shell = tokio::process::Command::new("/bin/sh");
     shell.arg("-c").arg(line);
     match child::run(shell, stdin, io).await {
-        Ok(ended) => match ended.status {
-            _ if let Some(error) = &ended.unfed => input::unreadable(error),
-            Some(status) if !(ended.stopped && status.code().is_none()) => child::outcome(status),
-            _ => Outcome::failed(ErrorCode::Stopped, "stopped"),
+        Ok(ended) => match (&ended.unfed, ended.status) {
+            (Some(error), _) => input::unreadable(error),
+            (None, Some(status)) if !(ended.stopped && status.code().is_none()) => {
+                child::outcome(status)
+            }
+            (None, _) => Outcome::failed(ErrorCode::Stopped, "stopped"),
         },
         Err(error) => Outcome::failed(
             ErrorCode::ExecRefused,

@@ -38,21 +38,22 @@ In bash, zsh, ksh and sh, `hash` is a builtin: call the program hapsh, or run  e
 /// The command line of `hash`: the options that may stand in front, and the table of verbs.
 #[must_use]
 pub fn command() -> clap::Command {
-    grammar(VERBS)
+    grammar("hash", VERBS)
 }
 
-fn grammar(verbs: &[Verb]) -> clap::Command {
+fn grammar(called: &str, verbs: &[Verb]) -> clap::Command {
     let command = clap::Command::new("hash")
         .version(env!("CARGO_PKG_VERSION"))
-        .override_usage(
-            "hash [TARGETS] [OPTIONS] VERB [ARGS]\n       hash [TARGETS] [OPTIONS] -- COMMAND [ARG...]",
-        )
-        .after_help(EXAMPLES)
+        .override_usage(format!(
+            "{called} [TARGETS] [OPTIONS] VERB [ARGS]\n       {called} [TARGETS] [OPTIONS] -- COMMAND [ARG...]"
+        ))
+        .after_help(examples(called))
         .disable_help_flag(true)
         .subcommand_value_name("VERB")
         .subcommand_help_heading("Verbs")
         .max_term_width(110);
     Options::augment_args(command)
+        .next_help_heading(None)
         .about("Reach a fleet over SSH in parallel, show equal answers once, and change HAProxy's servers with proof")
         .arg(
             Arg::new("help")
@@ -70,6 +71,19 @@ fn grammar(verbs: &[Verb]) -> clap::Command {
                 .last(true),
         )
         .subcommands(verbs.iter().map(Verb::command))
+}
+
+/// The examples, with the name the program was called by.
+fn examples(called: &str) -> String {
+    let more = " ".repeat(called.len().saturating_sub("hash".len()));
+    let lines = EXAMPLES
+        .lines()
+        .map(|line| match line.strip_prefix("  hash ") {
+            Some(rest) => format!("  {called} {rest}\n"),
+            None if line.starts_with("   ") => format!("{more}{line}\n"),
+            None => format!("{line}\n"),
+        });
+    lines.collect()
 }
 
 /// Runs `hash` with the words behind its name.
@@ -118,7 +132,16 @@ fn parse(
     words: &[OsString],
     verbs: &[Verb],
 ) -> Result<(Result<Option<Request>, CliError>, Options), Mistake> {
-    let grammar = grammar(verbs);
+    // The help of a drop-in is its own.
+    if let [help, name] = words
+        && help == "help"
+        && verbs
+            .iter()
+            .any(|verb| verb.is_other() && name == verb.name)
+    {
+        return parse(called, &[name.clone(), "--help".into()], verbs);
+    }
+    let grammar = grammar(called, verbs);
     let at = first_word(words, &grammar);
     let name = at.and_then(|at| words[at].to_str());
     let verb = name.and_then(|name| verbs.iter().find(|verb| verb.name == name));

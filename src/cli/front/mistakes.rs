@@ -75,7 +75,8 @@ pub(super) fn unknown_verb(called: &str, words: &[OsString], at: usize) -> CliEr
     };
     let command = format!("{called} {before} -- {}", join(behind));
     let message = format!("unknown verb `{word}`");
-    CliError::usage(message).hint(match nearest(word, VERBS.iter().map(|verb| verb.name)) {
+    let known = VERBS.iter().map(|verb| verb.name).chain(["help"]);
+    CliError::usage(message).hint(match nearest(word, known) {
         Some(verb) => format!("did you mean `{verb}`? to run it as a command: {command}"),
         None => format!("to run it as a command: {command}"),
     })

@@ -6,7 +6,7 @@ use super::reader::{Owner, Reader, Warning};
 use crate::service::definition::{ActionDefinition, Settings, TaskDefinition};
 use crate::service::variables::Written;
 use crate::service::{HaproxyVerb, ServiceError};
-use crate::yaml::{Position, Yaml};
+use crate::yaml::{Node, Position, Yaml};
 
 /// The keys of a native action.
 #[derive(Default)]
@@ -92,6 +92,10 @@ impl Reader<'_> {
                 "check" => checks = self.words(value, (owner, key))?,
                 "haproxy" => native.verb = Some(self.verb(value, owner)?),
                 "server" | "socket" | "backend" if is_native => {
+                    if matches!(value.node, Node::Map(_)) {
+                        let message = format!("{owner}: '{key}' cannot be a mapping");
+                        return Err(self.wrong(value.at, message));
+                    }
                     let written = self.written(value, (owner, key))?;
                     match key {
                         "server" => native.server = Some(written),

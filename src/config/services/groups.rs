@@ -82,13 +82,13 @@ impl Reader<'_> {
             let message = format!("`services` must be a mapping, not {}", yaml.kind());
             return Err(self.wrong(yaml.at, message));
         };
-        let mut definitions = Named::default();
+        let mut definitions: Named<Definition> = Named::default();
         for (name, value, at) in pairs {
             for definition in self.entry(name, value, at, depth)? {
                 let name = definition.name.clone();
-                if definitions.places.contains_key(&name) {
-                    let message = format!("service '{name}' is written twice; the last one counts");
-                    self.warn(at, message);
+                if let Some(first) = definitions.get(&name) {
+                    let line = first.origin.line;
+                    self.warn_twice(&format!("service '{name}'"), (line, at));
                 }
                 definitions.put(&name, definition);
             }

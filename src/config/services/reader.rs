@@ -16,6 +16,8 @@ pub struct Warning {
     pub origin: Origin,
     /// What.
     pub message: String,
+    /// Whether something that is written there counts for nothing.
+    pub is_loss: bool,
 }
 
 /// What service files say.
@@ -46,6 +48,10 @@ impl<T> Default for Named<T> {
 }
 
 impl<T> Named<T> {
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
+        self.places.get(name).map(|at| &self.items[*at])
+    }
+
     pub(super) fn put(&mut self, name: &str, item: T) {
         match self.places.get(name) {
             Some(at) => self.items[*at] = item,
@@ -146,7 +152,22 @@ impl<'a> Reader<'a> {
 
     pub(super) fn warn(&mut self, at: Position, message: String) {
         let origin = self.origin(at);
-        self.warnings.push(Warning { origin, message });
+        self.warnings.push(Warning {
+            origin,
+            message,
+            is_loss: false,
+        });
+    }
+
+    /// Warns of something that stands twice in one mapping: the first one has no effect.
+    pub(super) fn warn_twice(&mut self, what: &str, (first, again): (u32, Position)) {
+        let message =
+            format!("{what} is written twice, first in line {first}; the last one counts");
+        self.warnings.push(Warning {
+            origin: self.origin(again),
+            message,
+            is_loss: true,
+        });
     }
 
     /// The entries of a mapping; `None` if it is something else.
@@ -159,12 +180,9 @@ impl<'a> Reader<'a> {
         let Some(entries) = entries.map_err(|error| self.wrong(error.at, error.message))? else {
             return Ok(None);
         };
-        for (_, again) in entries.repeated {
+        for (first, again) in entries.repeated {
             let name = again.text().unwrap_or_default();
-            self.warn(
-                again.at,
-                format!("`{name}` is written twice; the last one counts"),
-            );
+            self.warn_twice(&format!("`{name}`"), (first.at.line, again.at));
         }
         let pairs = entries.pairs.into_iter();
         let named = pairs.map(|(key, value)| match key.text() {

@@ -1,9 +1,11 @@
 //! Keys that services, groups and actions have in common, and the kinds of values.
 
+use std::rc::Rc;
+
 use super::reader::{Owner, Pair, Reader};
 use crate::service::ServiceError;
 use crate::service::definition::{Settings, Variable};
-use crate::service::variables::{ValueForm, Written};
+use crate::service::variables::{Value, ValueForm, Written};
 use crate::yaml::{Node, Scalar, Yaml};
 
 impl Reader<'_> {
@@ -134,14 +136,35 @@ impl Reader<'_> {
                     .map(|item| self.written(item, (owner, key)))
                     .collect::<Result<_, _>>()?,
             ),
-            (Node::Map(_) | Node::Scalar { .. }, None) => {
-                let message = format!("{owner}: '{key}' cannot be a mapping");
-                return Err(self.wrong(yaml.at, message));
-            }
+            (Node::Map(_) | Node::Scalar { .. }, None) => ValueForm::Plain(self.verbatim(yaml)?),
         };
         Ok(Written {
             form,
             origin: self.origin(yaml.at),
+        })
+    }
+
+    /// What is inside a mapping, as it stands: it may be a store of anchors, whose patterns mean something only where
+    /// they are used.
+    fn verbatim(&self, yaml: &Yaml) -> Result<Value, ServiceError> {
+        if let Some(scalar) = yaml.scalar() {
+            return Ok(scalar.into());
+        }
+        let entries = yaml.entries();
+        let entries = entries.map_err(|error| self.wrong(error.at, error.message))?;
+        Ok(match (entries, &yaml.node) {
+            (Some(entries), _) => {
+                let pair = |(key, value): &(&Rc<Yaml>, &Rc<Yaml>)| {
+                    Ok((self.verbatim(key)?, self.verbatim(value)?))
+                };
+                let pairs = entries.pairs.iter().map(pair);
+                Value::Map(pairs.collect::<Result<_, ServiceError>>()?)
+            }
+            (None, Node::List(items)) => {
+                let items = items.iter().map(|item| self.verbatim(item));
+                Value::List(items.collect::<Result<_, ServiceError>>()?)
+            }
+            (None, Node::Map(_) | Node::Scalar { .. }) => Value::None,
         })
     }
 }

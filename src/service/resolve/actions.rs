@@ -182,6 +182,10 @@ impl Resolver<'_> {
         Ok(match self.expander.value(scope, written)? {
             Value::None => Vec::new(),
             Value::List(items) => items.iter().map(ToString::to_string).collect(),
+            Value::Map(_) => {
+                let message = "a mapping where words are needed";
+                return Err(ServiceError::clean(message, Some(&written.origin)));
+            }
             value @ (Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) => value
                 .to_string()
                 .split_whitespace()

@@ -90,7 +90,11 @@ fn dependency_words<'d>(
             Value::List(items) => items,
             Value::None => Vec::new(),
             Value::Text(text) if text.is_empty() => Vec::new(),
-            one @ (Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) => vec![one],
+            one @ (Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Map(_)) => vec![one],
         };
         words.extend(
             names

@@ -10,7 +10,7 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::Text(text) => text.trim().parse().ok(),
-        Value::None | Value::Bool(_) | Value::Float(_) | Value::List(_) => None,
+        Value::None | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
     }
 }
 
@@ -24,7 +24,7 @@ pub(super) fn seconds(value: &Value) -> Option<Duration> {
         Value::Int(number) => *number as f64,
         Value::Float(number) => *number,
         Value::Text(text) => text.trim().parse().ok()?,
-        Value::None | Value::Bool(_) | Value::List(_) => return None,
+        Value::None | Value::Bool(_) | Value::List(_) | Value::Map(_) => return None,
     };
     Duration::try_from_secs_f64(number).ok()
 }

@@ -231,8 +231,8 @@ impl Front<'_> {
         if names_procedure && !loaded.definitions.services.iter().any(is_defined) {
             self.add_procedure(&mut loaded.definitions, options)?;
         }
-        if self.is_chatty() {
-            for warning in &loaded.warnings {
+        for warning in &loaded.warnings {
+            if self.is_chatty() || warning.is_loss && self.verbosity >= 1 {
                 let message = format!("{}: {}", warning.origin, warning.message);
                 self.log("WARNING", &message);
             }

@@ -15,9 +15,9 @@ use crate::gateway::session::{COST, Reply, WINDOW};
 use crate::gateway::{Data, Reach};
 use crate::nodeset::NoGroups;
 use crate::topology::Topology;
+use crate::transport::Command;
 use crate::transport::gateway::{Gateways, OpenGateways};
 use crate::transport::sim::Sim;
-use crate::transport::Command;
 
 #[tokio::test(start_paused = true)]
 async fn without_any_gateway_there_is_no_way_until_one_is_back() {
