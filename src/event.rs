@@ -252,6 +252,8 @@ error_codes! {
     ExecRefused = "E_EXEC_REFUSED", Unreached;
     /// Killed by a signal.
     Signal = "E_SIGNAL", Command;
+    /// The command has ended, and the server did not say how.
+    NoStatus = "E_NO_STATUS", Command;
     /// The connection was lost while the work ran.
     Lost = "E_LOST", Unreached;
     /// The connect limit passed.
@@ -334,6 +336,20 @@ impl Meter {
     pub fn total(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a terminal would do something else than show a character: control characters do, and those that turn the
+/// direction of writing, so that a text reads as another one.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text of somebody else for a message of ours, with a question mark for what must not reach a terminal.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let shown = |c| if is_unsafe(c) { '?' } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// A number of bytes as people write it: `12 B`, `1.2 MiB`.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use crate::prompt::TerminalLock;
+use crate::report::text::write_visible;
 
 /// Standard output, buffered, and standard error, not.
 ///
@@ -47,9 +48,19 @@ impl Console {
         })
     }
 
-    /// Writes one line to standard error. Nothing can be done if that fails, so nothing is.
+    /// Writes one line to standard error. Nothing can be done if that fails, so nothing is. Much of what is complained of
+    /// was said by nodes or stands in files of others, so a terminal is shown its control characters.
     pub fn complain(&mut self, line: impl std::fmt::Display) {
-        let _ = writeln!(self.err, "{line}");
+        if !self.err_is_terminal {
+            let _ = writeln!(self.err, "{line}");
+            return;
+        }
+        let mut shown = Vec::new();
+        for part in line.to_string().split('\n') {
+            let _ = write_visible(&mut shown, part.as_bytes());
+            shown.push(b'\n');
+        }
+        let _ = self.err.write_all(&shown);
     }
 
     /// Says once that output was lost, unless the reader went away. Returns the exit code for that.

@@ -30,6 +30,10 @@ pub(crate) struct Order {
     /// a private temporary file, is run as its first line says, and removed. With --stdin it reads what we read
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     script: Option<PathBuf>,
+    /// Give the command a terminal on each node: what is stopped ends there for sure, and its standard error is part of its
+    /// output
+    #[arg(long)]
+    pty: bool,
 }
 
 /// What `-T` does. clap takes `{n}` for a new line unless something stands between its letters.
@@ -52,6 +56,7 @@ impl Order {
         Self {
             template: self.template || other.template,
             script: self.script.or(other.script),
+            pty: self.pty || other.pty,
         }
     }
 
@@ -76,6 +81,11 @@ impl Order {
             }
             None => command_line(words),
         };
+        if self.pty && (stdin || script.is_some()) {
+            return Err(CliError::usage(
+                "--pty goes with neither --stdin nor --script: what is read from a terminal has no end, and is shown",
+            ));
+        }
         if text.trim().is_empty() && script.is_none() {
             return Err(CliError::usage("the command after `--` is empty"));
         }
@@ -88,6 +98,7 @@ impl Order {
             text,
             template,
             script,
+            pty: self.pty,
         })
     }
 }
@@ -102,9 +113,15 @@ pub(super) struct CommandLine {
     text: String,
     template: Option<Template<template::Value>>,
     script: Option<(String, Vec<u8>)>,
+    pty: bool,
 }
 
 impl CommandLine {
+    /// Whether it is given a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.pty
+    }
+
     /// Whether it is a file of ours, which goes to the nodes over standard input.
     pub(super) fn is_script(&self) -> bool {
         self.script.is_some()
@@ -143,12 +160,13 @@ impl CommandLine {
         let script = self
             .script
             .map(|(_, bytes)| Script::new(bytes, stdin.clone()));
+        let pty = self.pty;
         let make = move |line: String| match &script {
             Some(script) => script.command(&line),
             None => Command {
                 line,
                 stdin: stdin.clone(),
-                pty: false,
+                pty,
             },
         };
         Ok(match self.template {

@@ -120,6 +120,7 @@ pub(super) static OPTIONS: &[(&str, Class)] = &[
     ("stdin", Input),
     ("template", Command),
     ("script", Command),
+    ("pty", Command),
     ("batch_sleep", Rollout),
     ("gate", Rollout),
     ("batch", Rollout),

@@ -24,6 +24,8 @@ pub(crate) enum Need {
     Command,
     /// To give it something to read.
     Input,
+    /// To give it a terminal.
+    Terminal,
     /// To hand over what each node gives as it is.
     Bytes,
     /// To have sessions: sockets as the node sees them, and more than one thing at one time.
@@ -35,9 +37,10 @@ impl Need {
     pub(crate) fn lacks(self, can: Can) -> Option<&'static str> {
         match self {
             Self::Input if !can.stdin => Some("gives commands nothing to read"),
+            Self::Terminal if !can.ssh => Some("gives commands no terminal"),
             Self::Bytes if !can.apart => Some("runs commands and shows their lines only"),
             Self::Sessions if !can.sessions => Some("runs commands only"),
-            Self::Command | Self::Input | Self::Bytes | Self::Sessions => None,
+            Self::Command | Self::Input | Self::Terminal | Self::Bytes | Self::Sessions => None,
         }
     }
 }

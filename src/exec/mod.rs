@@ -37,8 +37,9 @@ const EVENTS: usize = 64;
 /// and nodes that talk without end would keep it busy with showing.
 const TURN: usize = 32 * 1024;
 
-/// How long a node that was asked to end may take to do so.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a node that was asked to end may take to do so: a little longer than the steps by which commands are asked,
+/// so that who takes them says what is left.
+const GRACE: Duration = Duration::from_millis(2500);
 
 /// What carries out a plan: the way to the nodes and the work done on each.
 #[derive(Clone, Copy)]

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use super::Executor;
 use crate::event::{ErrorCode, Event, Failure, NodeId, Outcome, Stop};
 use crate::plan::Plan;
-use crate::transport::{NodeIo, Session};
+use crate::transport::{NodeIo, Session, counting, passed};
 
-/// Since when the limits of a work count; `None` while they stand still.
-type Counted = watch::Receiver<Option<Instant>>;
+/// How long a work whose time is over may take to end when it is asked to: commands are interrupted, a second later
+/// terminated, and another later left alone.
+const LAST: Duration = Duration::from_secs(3);
 
 /// How long a goodbye may take.
 pub(super) const CLOSE: Duration = Duration::from_millis(500);
@@ -23,6 +24,10 @@ pub(super) struct Worker<'a> {
     node: NodeId,
     events: mpsc::Sender<Event>,
     io: NodeIo,
+    /// The level of stopping of the run.
+    stop: watch::Receiver<Stop>,
+    /// The level of stopping of this node's work, which may be over before the run is.
+    own: watch::Sender<Stop>,
 }
 
 impl<'a> Worker<'a> {
@@ -33,13 +38,16 @@ impl<'a> Worker<'a> {
         events: mpsc::Sender<Event>,
         stop: watch::Receiver<Stop>,
     ) -> Self {
-        let io = NodeIo::new(node, events.clone(), stop);
+        let (own, seen) = watch::channel(*stop.borrow());
+        let io = NodeIo::new(node, events.clone(), seen);
         Self {
             plan,
             executor,
             node,
             events,
             io,
+            stop,
+            own,
         }
     }
 
@@ -59,7 +67,9 @@ impl<'a> Worker<'a> {
                 code: ErrorCode::Lost | ErrorCode::Stopped,
                 ..
             }) | Outcome::Failed(Failure {
-                code: ErrorCode::TimeoutCommand | ErrorCode::TimeoutIdle,
+                code: ErrorCode::TimeoutCommand
+                    | ErrorCode::TimeoutIdle
+                    | ErrorCode::HandshakeTimeout,
                 ..
             })
         );
@@ -93,33 +103,74 @@ impl<'a> Worker<'a> {
             }
             connect(self.plan, self.executor, self.node).await
         };
+        let mut stop = self.stop.clone();
         tokio::select! {
             biased;
-            () = self.io.stopped(Stop::Terminate) => {
+            Ok(_) = stop.wait_for(|level| *level >= Stop::Terminate) => {
                 Err(Failure::new(ErrorCode::Stopped, "stopped while connecting; nothing was run"))
             }
             connected = connecting => connected,
         }
     }
 
-    /// Does the work within the limits of command and silence.
+    /// Does the work within the limits of command and silence. When one has passed the work is asked to end.
     async fn work(&mut self, session: &mut dyn Session) -> Outcome {
         let limits = &self.plan.limits;
         self.io.count();
         let (heard, counted) = (self.io.heard(), self.io.counted());
         let serving = self.executor.work.serve(self.node, session, &mut self.io);
-        tokio::select! {
+        let mut serving = std::pin::pin!(serving);
+        let mut passing_on = std::pin::pin!(pass_on(&mut self.stop, &self.own));
+        let (code, passed) = tokio::select! {
             biased;
-            outcome = serving => outcome,
-            limit = passed(limits.command, counted.clone()) => Outcome::failed(
-                ErrorCode::TimeoutCommand,
-                format!("timed out after {}; the command may still be running", seconds(limit)),
-            ),
-            limit = silent(limits.idle, heard, counted) => Outcome::failed(
-                ErrorCode::TimeoutIdle,
-                format!("silent for {}; the command may still be running", seconds(limit)),
-            ),
+            outcome = &mut serving => return outcome,
+            () = &mut passing_on => return serving.await,
+            limit = passed(limits.command, counted.clone()) => {
+                (ErrorCode::TimeoutCommand, format!("timed out after {}", seconds(limit)))
+            }
+            limit = silent(limits.idle, heard, counted) => {
+                (ErrorCode::TimeoutIdle, format!("silent for {}", seconds(limit)))
+            }
+        };
+        self.own
+            .send_modify(|level| *level = (*level).max(Stop::Terminate));
+        let ended = tokio::select! {
+            biased;
+            ended = tokio::time::timeout(LAST, serving) => ended.ok(),
+            () = passing_on => None,
+        };
+        Outcome::failed(code, passed + &what_is_left(ended))
+    }
+}
+
+/// Hands on how hard the run is asked to stop. Ends only when nobody can ask any more.
+async fn pass_on(from: &mut watch::Receiver<Stop>, to: &watch::Sender<Stop>) {
+    loop {
+        let level = *from.borrow_and_update();
+        to.send_if_modified(|own| {
+            let rises = level > *own;
+            *own = level.max(*own);
+            rises
+        });
+        if from.changed().await.is_err() {
+            return;
         }
+    }
+}
+
+/// What may go on of a work that was asked to end, from how it did.
+fn what_is_left(ended: Option<Outcome>) -> String {
+    match ended {
+        Some(Outcome::Exited { .. } | Outcome::Killed { .. }) => {
+            "; the command was asked to end and has ended".to_owned()
+        }
+        Some(Outcome::Failed(failure)) if failure.code == ErrorCode::Stopped => {
+            let said = failure.message;
+            said.strip_prefix("stopped")
+                .map_or_else(|| format!("; {said}"), str::to_owned)
+        }
+        Some(Outcome::Failed(failure)) => format!("; {}", failure.message),
+        None => "; the command may still be running".to_owned(),
     }
 }
 
@@ -150,39 +201,17 @@ async fn connect(
         .await
 }
 
-/// Since when limits count; waits while they stand still.
-async fn since(counted: &mut Counted) -> Instant {
-    match counted.wait_for(Option::is_some).await.map(|since| *since) {
-        Ok(Some(since)) => since,
-        Ok(None) | Err(_) => std::future::pending().await,
-    }
-}
-
-/// Ends when the limit has passed, and says which it was.
-async fn passed(limit: Option<Duration>, mut counted: Counted) -> Duration {
-    let Some(limit) = limit else {
-        return std::future::pending().await;
-    };
-    loop {
-        let until = since(&mut counted).await + limit;
-        tokio::time::sleep_until(until).await;
-        if since(&mut counted).await + limit <= Instant::now() {
-            return limit;
-        }
-    }
-}
-
 /// Ends when nothing was heard for as long as the limit.
 async fn silent(
     limit: Option<Duration>,
     heard: watch::Receiver<Instant>,
-    mut counted: Counted,
+    mut counted: watch::Receiver<Option<Instant>>,
 ) -> Duration {
     let Some(limit) = limit else {
         return std::future::pending().await;
     };
     loop {
-        since(&mut counted).await;
+        counting(&mut counted).await;
         let quiet_until = *heard.borrow() + limit;
         tokio::time::sleep_until(quiet_until).await;
         let is_counted = counted.borrow().is_some();

@@ -40,7 +40,7 @@ pub const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(5);
 #[must_use]
 pub fn is_of_run(code: ErrorCode) -> bool {
     code.class() == FailureClass::Unreached && code != ErrorCode::Deadline
-        || code == ErrorCode::Input
+        || matches!(code, ErrorCode::Input | ErrorCode::NoStatus)
 }
 
 /// Whether a gateway may say that of a stream that it could not open.

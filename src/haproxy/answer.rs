@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::name::ServerName;
 use super::state::{AdminState, CheckState, Server};
+use crate::event::harmless;
 
 /// Why an answer is not the one hoped for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +39,7 @@ const QUOTED: usize = 200;
 /// The first line of an answer, for a message.
 fn quote(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default().trim();
-    line.chars().take(QUOTED).collect()
+    harmless(&line.chars().take(QUOTED).collect::<String>())
 }
 
 /// Sorts out what is no answer to the question at all, whatever the question was.

@@ -2,6 +2,7 @@
 //!
 //! Bytes that are not UTF-8 appear as U+FFFD. On a terminal control characters are escaped.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use memchr::memchr;
@@ -44,12 +45,24 @@ impl<W: Write> Classic<W> {
         }
     }
 
+    /// The name of nodes, which on a terminal is only shown.
+    fn name<'t>(&self, name: &'t str) -> Cow<'t, str> {
+        if !self.escape {
+            return name.into();
+        }
+        let mut shown = Vec::new();
+        // Memory takes everything.
+        let _ = write_visible(&mut shown, name.as_bytes());
+        String::from_utf8_lossy(&shown).into_owned().into()
+    }
+
     /// The header of a block, indented by so many blanks.
     ///
     /// # Errors
     /// What the writer said.
     pub fn header(&mut self, title: &str, indent: usize) -> io::Result<()> {
         let blank = " ".repeat(indent);
+        let title = self.name(title);
         self.colored(
             LABEL,
             &format!("{blank}{RULE}\n{blank}{title}\n{blank}{RULE}"),
@@ -76,7 +89,7 @@ impl<W: Write> Classic<W> {
                 Stream::Out => LABEL,
                 Stream::Err => ERR_LABEL,
             };
-            self.colored(color, &format!("{label}: "))?;
+            self.colored(color, &format!("{}: ", self.name(label)))?;
         }
         self.text(&String::from_utf8_lossy(line.text))?;
         match line.end {
@@ -85,12 +98,15 @@ impl<W: Write> Classic<W> {
         }
     }
 
-    /// A line of ours.
+    /// A line of ours, which may name nodes.
     ///
     /// # Errors
     /// What the writer said.
     pub fn plain(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.out, "{line}")
+        for part in line.split('\n') {
+            writeln!(self.out, "{}", self.name(part))?;
+        }
+        Ok(())
     }
 
     /// One line of a node, indented by so many blanks.
@@ -119,7 +135,7 @@ impl<W: Write> Classic<W> {
                 let end = memchr(b'\n', rest.as_bytes());
                 let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
                 if let (true, Some(label)) = (starts, label) {
-                    self.colored(LABEL, &format!("{label}: "))?;
+                    self.colored(LABEL, &format!("{}: ", self.name(label)))?;
                 }
                 self.text(line)?;
                 starts = end.is_some();
@@ -148,7 +164,7 @@ impl<W: Write> Classic<W> {
             return Ok(());
         }
         for (mark, title) in [("---", old.0), ("+++", new.0)] {
-            self.colored(DIFF_FILE, &format!("{mark} {title}"))?;
+            self.colored(DIFF_FILE, &format!("{mark} {}", self.name(title)))?;
             self.out.write_all(b"\n")?;
         }
         for line in diff {

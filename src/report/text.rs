@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use crate::event::is_unsafe;
+
 /// Writes what a node said so that a terminal only shows it: control characters but the tab, bytes that are not
 /// UTF-8 and characters that turn the direction of writing appear as `\xNN` or `\u{NNNN}`.
 ///
@@ -13,7 +15,7 @@ pub fn write_visible(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         let valid = chunk.valid();
         let mut written = 0;
         for (at, c) in valid.char_indices() {
-            if is_unsafe(c) {
+            if c != '\t' && is_unsafe(c) {
                 out.write_all(&valid.as_bytes()[written..at])?;
                 if c.is_ascii() {
                     write!(out, "\\x{:02x}", u32::from(c))?;
@@ -29,10 +31,6 @@ pub fn write_visible(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_unsafe(c: char) -> bool {
-    (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A number with its noun: `1 node`, `2 nodes`.

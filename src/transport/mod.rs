@@ -303,6 +303,47 @@ pub fn limit_files(wanted: u64) -> FileLimit {
     }
 }
 
+/// Awaits what a peer is to answer, for as long as that may take; what is late is the failure that `late` makes of the
+/// limit.
+pub(crate) async fn within<T>(
+    limit: Option<Duration>,
+    late: impl FnOnce(Duration) -> Failure,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => Err(late(limit)),
+    }
+}
+
+/// Ends when a limit has passed on what [`NodeIo::counted`] counts, and says which it was; never without a limit.
+pub(crate) async fn passed(
+    limit: Option<Duration>,
+    mut counted: watch::Receiver<Option<Instant>>,
+) -> Duration {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    loop {
+        let until = counting(&mut counted).await + limit;
+        tokio::time::sleep_until(until).await;
+        if counting(&mut counted).await + limit <= Instant::now() {
+            return limit;
+        }
+    }
+}
+
+/// Since when limits count; waits while they stand still.
+pub(crate) async fn counting(counted: &mut watch::Receiver<Option<Instant>>) -> Instant {
+    match counted.wait_for(Option::is_some).await.map(|since| *since) {
+        Ok(Some(since)) => since,
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
 /// Ends at that time; never without one.
 pub(crate) async fn until(time: Option<Instant>) {
     match time {

@@ -8,14 +8,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use super::child::keep_tail;
 use super::ssh::errors::printable;
-use super::{BoxFuture, CHUNK, Command, Input, NodeIo, Session, Source};
+use super::{BoxFuture, CHUNK, Command, Input, NodeIo, Session, Source, passed};
 use crate::event::{ErrorCode, Event, Failure, Meter, NodeId, Outcome, Stop, Stream};
 
 /// So much may be written before the command has taken any of it.
@@ -35,6 +37,8 @@ pub(super) struct Pipe {
     /// The last of its standard error.
     said: Vec<u8>,
     ended: Option<Outcome>,
+    /// Since when its own time counts: not while `sudo` and a person come to terms.
+    counted: watch::Receiver<Option<Instant>>,
     /// Nothing is ever asked of it but by dropping it.
     _stop: watch::Sender<Stop>,
 }
@@ -55,6 +59,14 @@ pub(super) struct Ended {
     pub(super) said: String,
 }
 
+impl Ended {
+    /// Whether nothing at all is known of how it ran.
+    pub(super) fn is_nothing(&self) -> bool {
+        let is_without = matches!(&self.outcome, Outcome::Failed(failure) if failure.code == ErrorCode::NoStatus);
+        is_without && self.said.is_empty()
+    }
+}
+
 impl Pipe {
     /// Starts a command of the session.
     pub(super) fn start(session: &mut dyn Session, name: &str, line: String) -> Self {
@@ -69,6 +81,7 @@ impl Pipe {
         };
         // The number is for the engine, which never sees this line.
         let io = NodeIo::new(NodeId(0), events, stopping);
+        let counted = io.counted();
         Self {
             name: name.to_owned(),
             running: Some(session.begin(command, io)),
@@ -78,6 +91,7 @@ impl Pipe {
             spoke: false,
             said: Vec::new(),
             ended: None,
+            counted,
             _stop: stop,
         }
     }
@@ -85,6 +99,26 @@ impl Pipe {
     /// Reads up to and including `mark`; what comes before it is passed over, if it is not longer than `most`.
     pub(super) async fn skip_past(&mut self, mark: &[u8], most: usize) -> Result<(), Ended> {
         self.until(mark, most).await.map(drop)
+    }
+
+    /// The same, within a limit from when the command itself began.
+    pub(super) async fn skip_past_within(
+        &mut self,
+        mark: &[u8],
+        most: usize,
+        limit: Option<Duration>,
+    ) -> Result<(), Ended> {
+        let counted = self.counted.clone();
+        let reading = self.skip_past(mark, most);
+        let limit = tokio::select! {
+            biased;
+            read = reading => return read,
+            limit = passed(limit, counted) => limit,
+        };
+        let text = format!("{} said nothing within {}s", self.name, limit.as_secs_f64());
+        let outcome = Outcome::failed(ErrorCode::HandshakeTimeout, text);
+        let said = printable(&self.said, 300);
+        Err(Ended { outcome, said })
     }
 
     /// Reads a line, if it is not longer than `most`.
@@ -163,6 +197,10 @@ impl Pipe {
     /// Why the end of a command is no end of a stream, if it is none: it failed without a word on its standard output.
     fn trouble(&self, outcome: Outcome) -> Option<Failure> {
         let how = match outcome {
+            // What it said has ended in order, however it itself has.
+            Outcome::Failed(failure) if failure.code == ErrorCode::NoStatus && self.spoke => {
+                return None;
+            }
             Outcome::Failed(failure) => return Some(failure),
             _ if self.spoke => return None,
             Outcome::Exited { status: 0 } if self.said.is_empty() => return None,

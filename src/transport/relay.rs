@@ -3,6 +3,9 @@
 //! One command line for any login shell: it looks at the socket and becomes the first helper that the node has.
 
 use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::pipe::{Ended, Pipe};
 use super::{Duplex, Endpoint, Session};
@@ -51,6 +54,13 @@ const READY: &[u8] = b"hash-socket-ready ";
 /// So much may come before that line.
 const CHATTER: usize = 16 * 1024;
 
+/// How often a helper is begun that ends without a word and without a status: some servers (dropbear) lose a command that
+/// comes at the heels of another one. Nothing was asked of HAProxy by then.
+const TRIES: u32 = 4;
+
+/// How long the server has for itself before the second try.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What comes before the line of `ls` about a socket that may not be used.
 const MODE: &str = "hash-socket-mode ";
 
@@ -90,17 +100,25 @@ pub(super) async fn open(session: &mut dyn Session, wanted: Wanted<'_>) -> Resul
         Via::Auto | Via::Streamlocal => None,
         Via::Socat | Via::Nc => Some(via),
     };
-    let mut pipe = Pipe::start(session, "the helper", script(endpoint, only));
-    let by = match pipe.skip_past(READY, CHATTER).await {
-        Ok(()) => pipe.line(CHATTER).await,
-        Err(ended) => Err(ended),
-    };
-    match by {
-        Ok(by) => Ok(Opened {
-            stream: Box::new(pipe),
-            by,
-        }),
-        Err(ended) => Err(wanted.failure(ended)),
+    let line = script(endpoint, only);
+    let mut tries = 0;
+    loop {
+        let mut pipe = Pipe::start(session, "the helper", line.clone());
+        let by = match pipe.skip_past(READY, CHATTER).await {
+            Ok(()) => pipe.line(CHATTER).await,
+            Err(ended) => Err(ended),
+        };
+        tries += 1;
+        match by {
+            Ok(by) => {
+                return Ok(Opened {
+                    stream: Box::new(pipe),
+                    by,
+                });
+            }
+            Err(ended) if ended.is_nothing() && tries < TRIES => sleep(PAUSE * tries).await,
+            Err(ended) => return Err(wanted.failure(ended)),
+        }
     }
 }
 
@@ -303,7 +321,11 @@ fn fill_in(template: &str, endpoint: &Endpoint) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::event::Stream;
+    use crate::transport::{BoxFuture, Command, NodeIo};
 
     #[test]
     fn ways_are_words() {
@@ -458,6 +480,67 @@ mod tests {
             () = asking => {}
             () = serving => {}
         }
+    }
+
+    /// A server that loses so many commands, and whose helper then is connected.
+    struct Loses(u32);
+
+    impl Session for Loses {
+        fn exec<'a>(
+            &'a mut self,
+            command: &'a Command,
+            io: &'a mut NodeIo,
+        ) -> BoxFuture<'a, Outcome> {
+            self.begin(command.clone(), io.clone())
+        }
+
+        fn begin(&mut self, _: Command, io: NodeIo) -> BoxFuture<'static, Outcome> {
+            let is_lost = self.0 > 0;
+            self.0 = self.0.saturating_sub(1);
+            Box::pin(async move {
+                if !is_lost {
+                    let ready = Bytes::from_static(b"hash-socket-ready nc\n");
+                    io.output(Stream::Out, ready).await;
+                }
+                Outcome::failed(ErrorCode::NoStatus, "ended without an exit status")
+            })
+        }
+
+        fn open<'a>(
+            &'a mut self,
+            _: &'a Endpoint,
+        ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
+            unreachable!("a helper is a command")
+        }
+
+        fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_helper_that_was_lost_is_begun_again_and_not_for_ever() {
+        let endpoint = Endpoint::Unix("/run/x.sock".into());
+        let wanted = Wanted {
+            endpoint: &endpoint,
+            via: &Via::Auto,
+            user: "joe",
+            is_become: false,
+            refused: None,
+        };
+        for lost in 0..TRIES {
+            let opened = open(&mut Loses(lost), wanted).await;
+            assert_eq!(
+                opened.map(|opened| opened.by),
+                Ok("nc".to_owned()),
+                "{lost}"
+            );
+        }
+        let failure = open(&mut Loses(TRIES), wanted)
+            .await
+            .map(|_| ())
+            .unwrap_err();
+        assert_eq!(failure.code, ErrorCode::NoStatus);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `clubak` as a process: large input, long lines, events, and what happens when nobody reads.
 
 use std::io::{Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::lab::Hash;
+use crate::lab::{Hash, Terminal};
 
 fn clubak(args: &[&str], stdin: impl Into<Vec<u8>>) -> crate::lab::Ran {
     Hash::called("clubak", args).stdin(stdin).run()
@@ -136,4 +136,26 @@ fn a_closed_input_is_empty_and_a_folder_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stderr, b"ERROR: [Errno 21] Is a directory\n");
     assert_eq!(clubak(&["-b"], "").bytes, b"");
+}
+
+#[test]
+fn keys_and_echoes_are_only_shown_on_a_terminal() {
+    for options in [&[][..], &["-b"], &["-bL"], &["-T"], &["-v"], &["--diff"]] {
+        let words = [&["clubak", "--color=never"], options].concat();
+        let (command, home) = Hash::new(words).into_command();
+        let line = r#"printf 'a\033=\007b: one\nc\033=\007d: two\n' | "$0" "$@""#;
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", line])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home.path());
+        let mut terminal = Terminal::start(&mut shell);
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(0), "{shown}");
+        let bytes = terminal.bytes();
+        assert!(!bytes.contains(&0x1b) && !bytes.contains(&7), "{shown:?}");
+        assert!(shown.contains(r"a\x1b=\x07b"), "{shown}");
+    }
 }

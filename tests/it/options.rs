@@ -125,6 +125,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--stdin"], "input"),
     (&["--template"], "command"),
     (&["--script", "script"], "command"),
+    (&["--pty"], "command"),
     (&["--become"], "become"),
     (&["--batch", "1"], "command"),
     (&["--batch-sleep", "1", "--batch", "1"], "command"),

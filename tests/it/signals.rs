@@ -98,7 +98,7 @@ fn who_does_not_end_when_asked_is_left_after_a_while() {
     let (code, _, err) = run.end();
     assert_eq!(code, Some(130), "{err}");
     for node in ["lb1", "lb2", "lb3"] {
-        let note = format!("{node}: stopped; what was begun there may still be running");
+        let note = format!("{node}: stopped; the command may still be running");
         assert!(err.contains(&note), "{err}");
     }
 }

@@ -89,8 +89,15 @@ impl Plan {
             if let Some(sudoers) = builder.sudo.get(node) {
                 write_sudo(&dir, sudoers);
             }
-            self.write_sshd(builder, programs, node);
-            starts.insert(format!("{node}/sshd"), self.sshd(programs, node));
+            let start = if builder.dropbear.contains(node) {
+                let (public, start) = self.dropbear(programs, node);
+                known_hosts += &format!("[{}]:{} {public}", self.ip(node), self.ports);
+                start
+            } else {
+                self.write_sshd(builder, programs, node);
+                self.sshd(programs, node)
+            };
+            starts.insert(format!("{node}/sshd"), start);
             for (instance, template) in haproxies(builder) {
                 let closed = builder.unprivileged.contains(node);
                 let template = template.replace("{{MODE}}", if closed { "600" } else { "660" });
@@ -228,6 +235,54 @@ impl Plan {
             config,
         ];
         self.on_node(programs, node, &argv)
+    }
+
+    /// Writes what dropbear wants; its public key, and the command line. It finds the keys that it lets in at home only.
+    fn dropbear(&self, programs: &Programs, node: &str) -> (String, Vec<String>) {
+        let dir = self.dir.join(node);
+        let key = dir.join("dropbear_key");
+        let made = Command::new("dropbearkey")
+            .args(["-t", "ed25519", "-f"])
+            .arg(&key)
+            .output()
+            .expect("dropbearkey");
+        let text = String::from_utf8(made.stdout).expect("text");
+        let public = text.lines().find(|line| line.starts_with("ssh-ed25519 "));
+        let public = format!("{}\n", public.expect("a public key"));
+        let ssh = dir.join("home/.ssh");
+        fs::create_dir_all(&ssh).expect("~/.ssh");
+        fs::copy(self.dir.join("id_ed25519.pub"), ssh.join("authorized_keys")).expect("key");
+        let me = user_name();
+        let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+        let at_home = |line: &str| {
+            let mut fields: Vec<&str> = line.split(':').collect();
+            if fields[0] == me {
+                fields[5] = "/run/haproxy/home";
+            }
+            fields.join(":") + "\n"
+        };
+        let passwd: String = passwd.lines().map(at_home).collect();
+        fs::write(dir.join("passwd"), passwd).expect("passwd");
+        let place = format!("{}:{}", self.ip(node), self.ports);
+        let dropbear = super::find_program("dropbear", "").expect("dropbear");
+        // No message of the day, and no forwarding: sockets are reached by helpers.
+        let argv = [
+            &*path(&dropbear),
+            "-F",
+            "-E",
+            "-m",
+            "-j",
+            "-p",
+            &place,
+            "-r",
+            &path(&key),
+            "-P",
+            "/run/dropbear.pid",
+        ];
+        (
+            public,
+            self.on_node(programs, node, &argv.map(str::to_owned)),
+        )
     }
 
     /// The command line that runs a program with the node's host name and its folder as `/run/haproxy`.

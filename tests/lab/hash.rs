@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -93,6 +94,43 @@ impl Hash {
         (self.command, self.home)
     }
 
+    /// Runs it to its end, without any input; also the most memory that it had, in KiB. Of its output only the lines that
+    /// `keep` wants are kept.
+    pub(crate) fn watched(self, keep: fn(&str) -> bool) -> (Ran, u64) {
+        let mut command = self.command;
+        let mut child = command.stdin(Stdio::null()).spawn().expect("start hash");
+        let pid = Pid::from_child(&child);
+        let status = format!("/proc/{}/status", child.id());
+        let out = child.stdout.take().expect("stdout is a pipe");
+        let err = child.stderr.take().expect("stderr is a pipe");
+        let readers = [read(out, keep), read(err, |_| true)];
+        let begun = Instant::now();
+        let mut most = 0;
+        let code = loop {
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let peak = peak.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok());
+            most = most.max(peak.unwrap_or(0));
+            if let Some(status) = child.try_wait().expect("wait for hash") {
+                break status.code();
+            }
+            if begun.elapsed() > LIMIT {
+                let _ = kill_process(pid, Signal::KILL);
+                panic!("still running after {LIMIT:?}: {command:?}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let [out, err] = readers.map(|reader| reader.join().expect("reader of the output"));
+        let ran = Ran {
+            stdout: String::from_utf8_lossy(&out).into_owned(),
+            stderr: String::from_utf8_lossy(&err).into_owned(),
+            bytes: out,
+            code,
+            home: self.home,
+        };
+        (ran, most)
+    }
+
     /// Runs it to its end. Panics when that does not come.
     pub(crate) fn run(mut self) -> Ran {
         let mut child = self.command.spawn().expect("start hash");
@@ -119,6 +157,23 @@ impl Hash {
             home: self.home,
         }
     }
+}
+
+/// Reads something to its end in a thread of its own, and keeps some of its lines.
+fn read(from: impl Read + Send + 'static, keep: fn(&str) -> bool) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut all = Vec::new();
+        loop {
+            let begin = all.len();
+            if from.read_until(b'\n', &mut all).expect("read") == 0 {
+                return all;
+            }
+            if !keep(&String::from_utf8_lossy(&all[begin..])) {
+                all.truncate(begin);
+            }
+        }
+    })
 }
 
 /// What a run left behind.

@@ -63,6 +63,7 @@ pub(crate) struct Builder {
     sshd_lines: BTreeMap<String, Vec<String>>,
     unprivileged: Vec<String>,
     sudo: BTreeMap<String, String>,
+    dropbear: Vec<String>,
 }
 
 impl Builder {
@@ -96,6 +97,12 @@ impl Builder {
         self
     }
 
+    /// The node's SSH server is dropbear, which forwards to no sockets here. Only root has this.
+    pub(crate) fn dropbear(mut self, node: &str) -> Self {
+        self.dropbear.push(node.to_owned());
+        self
+    }
+
     /// What sudo on that node lets a login do, in lines of sudoers; the password of the unprivileged login is `sesame`.
     pub(crate) fn sudo(mut self, node: &str, sudoers: &str) -> Self {
         self.sudo.insert(node.to_owned(), sudoers.to_owned());
@@ -115,6 +122,16 @@ impl Builder {
                     skip(&format!("{program} is not installed"));
                     return None;
                 }
+            }
+        }
+        if !self.dropbear.is_empty() {
+            if !rustix::process::geteuid().is_root() {
+                skip("only root can let dropbear have a home of its own");
+                return None;
+            }
+            if find_program("dropbear", "").is_none() {
+                skip("dropbear is not installed");
+                return None;
             }
         }
         match programs(self.haproxy) {
@@ -236,6 +253,7 @@ impl Lab {
             sshd_lines: BTreeMap::new(),
             unprivileged: Vec::new(),
             sudo: BTreeMap::new(),
+            dropbear: Vec::new(),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct CopyArgs {
     /// Where they go on the nodes: into it if it is a folder there, else to that name [the folder of SRC here]
     #[arg(long, value_name = "PATH")]
     dest: Option<String>,
-    /// Keep times, and set-user-ID and the like
+    /// Times and permissions as here, set-user-ID and the like too; else what is there keeps its own, and the umask there holds
     #[arg(short = 'p', long)]
     preserve: bool,
     /// Follow symbolic links inside folders instead of copying them as links

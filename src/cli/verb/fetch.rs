@@ -26,7 +26,7 @@ pub struct FetchArgs {
     /// A folder here; what is called NAME there becomes NAME.NODE in it
     #[arg(long, required = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     dest: PathBuf,
-    /// Keep times, and set-user-ID and the like
+    /// Times and permissions as there, set-user-ID and the like too; else our umask holds
     #[arg(short = 'p', long)]
     preserve: bool,
 }

@@ -71,6 +71,9 @@ impl Task for Run {
     }
 
     fn needs(&self) -> Need {
+        if self.line.as_ref().is_some_and(CommandLine::has_terminal) {
+            return Need::Terminal;
+        }
         match self.reads {
             true => Need::Input,
             false => Need::Command,
@@ -90,6 +93,11 @@ impl Task for Run {
             .order
             .line(&self.args.command, asked.options.care.stdin)?;
         self.reads = asked.options.care.stdin || line.is_script();
+        if line.has_terminal() && asked.options.reach.as_user.is_some() {
+            return Err(CliError::usage(
+                "--pty does not go with --become: sudo would ask for its password on that terminal",
+            ));
+        }
         self.line = Some(line);
         let user = asked.options.reach.as_user.as_deref();
         self.before = user.map_or_else(String::new, |user| format!("sudo -u {} ", quote(user)));

@@ -11,13 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::link::{Answer, Link, Running};
+use super::overdue::MARGIN;
 use super::pipe::{End, Next};
 use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
 use crate::gateway::session::{Call, Place};
 use crate::plan::{Limits, NodeName};
 use crate::transport::input::{self, Input, Reader};
 use crate::transport::stopping::{Step, Stopping};
-use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
+use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, within};
 
 /// A session that was used so shortly ago is taken to be there: asking costs a round trip.
 const FRESH: Duration = Duration::from_secs(15);
@@ -30,6 +31,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(super) struct Remote {
     link: Arc<Link>,
     session: u32,
+    /// How long the gateway may take to say whether a stream is open; `None` without a limit.
+    patience: Option<Duration>,
 }
 
 /// Why there is no session.
@@ -54,6 +57,9 @@ impl Remote {
         let remote = Self {
             link: Arc::clone(link),
             session,
+            patience: limits
+                .authenticate
+                .map(|limit| limit.saturating_add(MARGIN)),
         };
         let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
         let call = Call::Connect {
@@ -87,7 +93,13 @@ impl Remote {
 
     async fn stream(&self, call: impl FnOnce(u32) -> Call) -> Result<Box<dyn Duplex>, Failure> {
         let running = self.link.begin(call)?;
-        running.pipe.open().await?;
+        let late = |after: Duration| {
+            let (gateway, after) = (&self.link.gateway, after.as_secs_f64());
+            let text =
+                format!("gateway {gateway} did not say within {after}s whether a stream is open");
+            Failure::new(ErrorCode::HandshakeTimeout, text)
+        };
+        within(self.patience, late, running.pipe.open()).await?;
         Ok(Box::new(Remoted {
             running,
             rest: Bytes::new(),

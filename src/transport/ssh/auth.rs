@@ -21,7 +21,7 @@ use crate::trace::Trace;
 /// A server that wants more methods after one another than this is playing with us.
 const ROUNDS: usize = 8;
 
-/// So many rounds of questions may one keyboard-interactive exchange have.
+/// So many questions may one keyboard-interactive exchange have; a round without any counts as one.
 const QUESTIONS: usize = 16;
 
 /// One login.
@@ -238,7 +238,7 @@ impl Login<'_> {
 
     async fn password(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
         let name = secret_name(&self.target.settings.user);
-        let prompt = format!("Password for {} on all nodes: ", self.target.settings.user);
+        let prompt = self.password_prompt();
         loop {
             let refused = tried.refused(&name);
             let typed = self
@@ -274,15 +274,23 @@ impl Login<'_> {
         }
     }
 
+    /// The question for the password of all nodes, behind the name of the node that wants it.
+    fn password_prompt(&self) -> String {
+        let (node, user) = (&self.target.node, &self.target.settings.user);
+        format!("{node}: Password for {user} on all nodes: ")
+    }
+
     async fn interactive(&mut self, tried: &mut Tried) -> Result<Step, Failure> {
-        loop {
+        // As often as `ssh` does: a node that asks something new each time would else ask for ever.
+        for _ in 0..self.target.settings.auth.password_prompts.max(1) {
             let mut given = Vec::new();
             let user = self.target.settings.user.as_str();
             let start = self
                 .handle
                 .authenticate_keyboard_interactive_start(user, None);
             let mut answer = self.left.spend(&self.questions.asking, start).await;
-            for _ in 0..QUESTIONS {
+            let mut asked = 0;
+            loop {
                 let (instructions, prompts) = match answer {
                     Ok(Ok(KeyboardInteractiveAuthResponse::InfoRequest {
                         instructions,
@@ -294,6 +302,12 @@ impl Login<'_> {
                         break;
                     }
                 };
+                asked += prompts.len().max(1);
+                if asked > QUESTIONS {
+                    let text = "the server asks too many questions".to_owned();
+                    tried.problems.push(text);
+                    return Ok(Step::Unanswered);
+                }
                 let mut responses = Vec::with_capacity(prompts.len());
                 for prompt in &prompts {
                     let Some(response) =
@@ -338,12 +352,14 @@ impl Login<'_> {
             let nothing_new = given.is_empty();
             tried.refused.append(&mut given);
             if nothing_new || !tried.allows(MethodKind::KeyboardInteractive) {
-                return Ok(Step::Next);
+                break;
             }
         }
+        Ok(Step::Next)
     }
 
-    /// Answers one question of the server: a secret is asked once for all nodes.
+    /// Answers one question of the server: a secret is asked once for all nodes. Anybody can ask for anything, so what the
+    /// person is shown begins with who asks.
     async fn respond(
         &self,
         instructions: &str,
@@ -351,29 +367,28 @@ impl Login<'_> {
         tried: &Tried,
         given: &mut Vec<Given>,
     ) -> Option<String> {
-        let user = &self.target.settings.user;
+        let (node, user) = (&self.target.node, &self.target.settings.user);
+        let instructions = printable(instructions.as_bytes(), 120);
         let shown = printable(prompt.prompt.as_bytes(), 120);
+        let words = [instructions.as_str(), &shown].join(" ");
+        let words = words.trim();
         if prompt.echo {
-            let shown = format!("{} {shown} ", self.target.node);
-            return self.questions.ask(shown.trim_start(), Echo::Shown).await;
+            let shown = format!("{node}: {words} ");
+            return self.questions.ask(&shown, Echo::Shown).await;
         }
         let (name, text) = if shown.to_lowercase().starts_with("password") {
-            (
-                secret_name(user),
-                format!("Password for {user} on all nodes: "),
-            )
+            (secret_name(user), self.password_prompt())
         } else {
-            let instructions = printable(instructions.as_bytes(), 120);
             (
                 format!("{user}\n{shown}"),
-                format!("{instructions} {shown} (for {user} on all nodes): "),
+                format!("{node}: {words} (for {user} on all nodes): "),
             )
         };
         let typed = self
             .questions
             .secret(
                 &name,
-                text.trim_start(),
+                &text,
                 tried.refused(&name),
                 self.target.settings.auth.password_prompts,
             )
@@ -414,6 +429,13 @@ impl Login<'_> {
             .link
             .reason()
             .unwrap_or_else(|| "connection closed".into());
+        if self.link.is_broken() {
+            let mut text = format!("connection lost during authentication: {why}");
+            if !tried.names.is_empty() {
+                text.push_str(&format!("; tried: {}", tried.names.join(", ")));
+            }
+            return Failure::new(ErrorCode::Protocol, text);
+        }
         let mut text = format!("permission denied: {why}");
         if why.to_lowercase().contains("too many authentication") {
             text.push_str(&format!(

@@ -316,7 +316,7 @@ impl client::Handler for Handler {
                 Ok(())
             }
             DisconnectReason::Error(ConnectError::Ssh(error)) => {
-                self.link.lost(errors::error_text(&error));
+                self.link.broke(errors::error_text(&error));
                 Err(ConnectError::Ssh(error))
             }
             DisconnectReason::Error(error) => Err(error),

@@ -12,7 +12,7 @@ use russh::{AlgorithmKind, ChannelOpenFailure};
 
 use super::guard::{Head, Link};
 use super::proxy;
-use crate::event::{ErrorCode, Failure};
+use crate::event::{ErrorCode, Failure, is_unsafe};
 
 /// What ends a russh connection: its own error, or a refusal of ours with its reason.
 #[derive(Debug)]
@@ -181,6 +181,31 @@ pub(super) fn session_refused(error: &russh::Error, link: &Link) -> Failure {
     }
 }
 
+/// The server did not give us a channel in time.
+pub(super) fn no_channel(after: Duration) -> Failure {
+    let after = seconds(after);
+    Failure::new(
+        ErrorCode::HandshakeTimeout,
+        format!("server opened no session within {after}; nothing was run"),
+    )
+}
+
+/// The server gave us a channel and did not say in time whether it runs the command.
+pub(super) fn unanswered(after: Duration) -> Failure {
+    let after = seconds(after);
+    Failure::new(
+        ErrorCode::HandshakeTimeout,
+        format!(
+            "server did not say within {after} whether it runs the command, which may be running"
+        ),
+    )
+}
+
+/// The server closed the channel in order and did not say how the command ended.
+pub(super) fn no_status() -> Failure {
+    Failure::new(ErrorCode::NoStatus, "ended without an exit status")
+}
+
 /// Why a channel was refused, in few words.
 pub(super) fn refusal(reason: &ChannelOpenFailure) -> String {
     match reason {
@@ -262,7 +287,7 @@ pub(in crate::transport) fn printable(bytes: &[u8], room: usize) -> String {
         .chars()
         .map(|c| match c {
             '\r' | '\n' | '\t' => ' ',
-            c if c.is_control() => '?',
+            c if is_unsafe(c) => '?',
             c => c,
         })
         .take(room)
@@ -292,7 +317,7 @@ pub(super) fn place(host: &str, port: u16) -> String {
     }
 }
 
-fn seconds(time: Duration) -> String {
+pub(super) fn seconds(time: Duration) -> String {
     let mut text = format!("{:.1}", time.as_secs_f64());
     if let Some(whole) = text.strip_suffix(".0") {
         text.truncate(whole.len());

@@ -39,6 +39,8 @@ struct State {
     writer: Option<Waker>,
     head: Head,
     lost: Option<String>,
+    /// It broke off, and was not ended by the peer in its words.
+    broken: bool,
 }
 
 /// What the peer said first.
@@ -84,6 +86,17 @@ impl Link {
     /// Remembers why the connection ended; the first reason stays.
     pub(super) fn lost(&self, reason: String) {
         self.state().lost.get_or_insert(reason);
+    }
+
+    /// The same of one that broke off, without a word of the peer about its end.
+    pub(super) fn broke(&self, reason: String) {
+        self.state().broken = true;
+        self.lost(reason);
+    }
+
+    /// Whether it broke off.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().broken
     }
 
     /// Why the connection ended, if it did and if anything said so.

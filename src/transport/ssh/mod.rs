@@ -128,6 +128,7 @@ impl Transport for Native {
             let session: Box<dyn Session> = Box::new(NodeSession {
                 shared: Arc::clone(shared),
                 connection: Arc::new(connection),
+                patience: limits.authenticate,
             });
             Ok(session)
         })

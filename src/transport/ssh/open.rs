@@ -14,7 +14,7 @@ use super::session::NodeSession;
 use crate::event::{ErrorCode, Failure};
 use crate::plan::NodeName;
 use crate::transport::relay::{self, Via, Wanted};
-use crate::transport::{Duplex, Endpoint};
+use crate::transport::{Duplex, Endpoint, within};
 
 /// The hosts whose SSH server does not forward to sockets, so that they are asked once.
 #[derive(Debug, Default)]
@@ -67,9 +67,15 @@ async fn by_way(
         trace.brief(node, || format!("{endpoint} by {by}"));
         stream
     };
+    let asked = |after| {
+        let after = errors::seconds(after);
+        let text = format!("server did not say within {after} whether it forwards to {endpoint}");
+        Failure::new(ErrorCode::Socket, text)
+    };
+    let forwarding = within(session.patience, asked, forwarded(&connection, endpoint));
     match via {
         Via::Auto if !shared.unforwarded.has(node) => {
-            match forwarded(&connection, endpoint).await? {
+            match forwarding.await? {
                 Ok(stream) => Ok(told("streamlocal", stream)),
                 Err(why) => {
                     let why = errors::refusal(&why);
@@ -84,7 +90,7 @@ async fn by_way(
                 }
             }
         }
-        Via::Streamlocal => match forwarded(&connection, endpoint).await? {
+        Via::Streamlocal => match forwarding.await? {
             Ok(stream) => Ok(told("streamlocal", stream)),
             Err(why) => Err(Failure::new(
                 ErrorCode::Socket,

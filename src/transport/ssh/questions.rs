@@ -69,7 +69,8 @@ impl Questions {
     }
 
     /// The secret known under `name`, asked for once for all nodes. With `refused`, a node did not take that one:
-    /// it is asked for again as long as no node ever took it and it was asked for less than `tries` times.
+    /// it is asked for again as long as no node ever took it and it was asked for less than `tries` times. The prompt begins
+    /// with the name of the node that asks.
     pub(super) async fn secret(
         &self,
         name: &str,
@@ -92,9 +93,11 @@ impl Questions {
         };
         if again {
             let asked = known.map_or(0, |secret| secret.asked) + 1;
-            let shown = match refused {
-                Some(_) => format!("Permission denied, please try again. {prompt}"),
-                None => prompt.to_owned(),
+            let shown = match (refused, prompt.split_once(": ")) {
+                (Some(_), Some((node, question))) => {
+                    format!("{node}: Permission denied, please try again. {question}")
+                }
+                (Some(_), None) | (None, _) => prompt.to_owned(),
             };
             let value = self.ask(&shown, Echo::Hidden).await.map(Arc::from);
             secrets.insert(

@@ -8,14 +8,14 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::Connection;
 use super::{Shared, errors, open};
-use crate::event::{ErrorCode, Failure, Outcome, Stream};
+use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
 use crate::transport::input::{self, Input, Reader};
 use crate::transport::stopping::{Step, Stopping};
-use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session};
+use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, until, within};
 
 /// A connection that was used so shortly ago is taken to be there: asking costs a round trip.
 const FRESH: Duration = Duration::from_secs(15);
@@ -28,6 +28,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(super) struct NodeSession {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Arc<Connection>,
+    /// How long the server may take to open a channel, and to say what becomes of what is asked on it.
+    pub(super) patience: Option<Duration>,
 }
 
 impl Session for NodeSession {
@@ -37,9 +39,18 @@ impl Session for NodeSession {
 
     fn begin(&mut self, command: Command, mut io: NodeIo) -> BoxFuture<'static, Outcome> {
         let connection = Arc::clone(&self.connection);
+        let patience = self.patience;
         Box::pin(async move {
-            match connection.start(&command).await {
-                Ok(channel) => connection.serve(channel, &command, &mut io).await,
+            let starting = within(patience, errors::no_channel, connection.start(&command));
+            let started = tokio::select! {
+                biased;
+                () = io.stopped(Stop::Terminate) => {
+                    Err(Failure::new(ErrorCode::Stopped, "stopped; nothing was run"))
+                }
+                started = starting => started,
+            };
+            match started {
+                Ok(channel) => connection.serve(channel, &command, patience, &mut io).await,
                 Err(failure) => Outcome::Failed(failure),
             }
         })
@@ -67,7 +78,8 @@ impl Session for NodeSession {
         &'a mut self,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
-        Box::pin(async move {
+        let patience = self.patience;
+        let asking = async move {
             let link = &self.connection.link;
             let lost = |_| errors::lost(link);
             let channel = self.connection.handle.channel_open_session().await;
@@ -84,7 +96,8 @@ impl Session for NodeSession {
                     Some(_) => {}
                 }
             }
-        })
+        };
+        Box::pin(within(patience, errors::no_channel, asking))
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
@@ -119,13 +132,21 @@ impl Connection {
         Ok(channel)
     }
 
-    async fn serve(&self, channel: Channel<Msg>, command: &Command, io: &mut NodeIo) -> Outcome {
+    /// Hears a command to its end, which has `patience` to say that it runs.
+    async fn serve(
+        &self,
+        channel: Channel<Msg>,
+        command: &Command,
+        patience: Option<Duration>,
+        io: &mut NodeIo,
+    ) -> Outcome {
         let (mut output, sender) = channel.split();
         let sender = Closing(sender);
         let stdin = command.stdin.as_ref().map(Input::reader);
         let mut feeding = std::pin::pin!(feed(&sender.0, stdin));
         let mut fed = false;
         let mut ended = None;
+        let mut overdue = patience.map(|patience| Instant::now() + patience);
         let mut stopping = Stopping::default();
         loop {
             let message = tokio::select! {
@@ -145,6 +166,10 @@ impl Connection {
                     continue;
                 }
                 message = output.wait() => message,
+                () = until(overdue) => {
+                    let _ = sender.0.close().await;
+                    return Outcome::Failed(errors::unanswered(patience.unwrap_or_default()));
+                }
                 done = &mut feeding, if !fed => {
                     fed = true;
                     if let Err(error) = done {
@@ -154,6 +179,9 @@ impl Connection {
                     continue;
                 }
             };
+            if !matches!(message, Some(ChannelMsg::WindowAdjusted { .. })) {
+                overdue = None;
+            }
             match message {
                 Some(ChannelMsg::Data { data }) => io.output(Stream::Out, data).await,
                 Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
@@ -177,7 +205,16 @@ impl Connection {
                         "server refuses to run commands",
                     );
                 }
-                Some(ChannelMsg::Close) | None => {
+                Some(ChannelMsg::Close) => {
+                    return ended.unwrap_or_else(|| {
+                        Outcome::Failed(if stopping.asked() {
+                            stop_failure(command)
+                        } else {
+                            errors::no_status()
+                        })
+                    });
+                }
+                None => {
                     return ended.unwrap_or_else(|| {
                         Outcome::Failed(if stopping.asked() {
                             stop_failure(command)

@@ -71,7 +71,8 @@ impl Shared {
     /// Asks whether the key is the host's; only a clear yes is one.
     async fn asked(&self, target: &Target, key: &PublicKey) -> bool {
         let mut prompt = format!(
-            "The host key of {} is not known: {} {}. Is it right (yes/no)? ",
+            "{}: the host key of {} is not known: {} {}. Is it right (yes/no)? ",
+            target.node,
             target.host_keys.name(),
             key.algorithm(),
             key.fingerprint(HashAlg::Sha256)
@@ -83,7 +84,7 @@ impl Shared {
             match answer.trim().to_ascii_lowercase().as_str() {
                 "yes" => return true,
                 "no" | "" => return false,
-                _ => prompt = "Please type yes or no: ".to_owned(),
+                _ => prompt = format!("{}: please type yes or no: ", target.node),
             }
         }
     }

@@ -153,7 +153,9 @@ impl Session for AsUserSession {
                 let mut pipe = Pipe::start(self, "sudo", line);
                 // It reads nothing.
                 let _ = pipe.shutdown().await;
-                let ready = pipe.skip_past(READY.as_bytes(), CHATTER).await;
+                let ready = pipe
+                    .skip_past_within(READY.as_bytes(), CHATTER, self.limit)
+                    .await;
                 ready.map_err(|ended| match ended.outcome {
                     Outcome::Failed(failure) => failure,
                     Outcome::Exited { .. } | Outcome::Killed { .. } => {

@@ -66,13 +66,14 @@ impl Password {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The password to be `user`, and the turn of a node that is to try it before the others; or why it is not sent.
+    /// The password to be `user` on a node, and its turn if it is to try it before the others; or why it is not sent.
     pub(super) async fn answer(
         self: &Arc<Self>,
+        node: &str,
         user: &str,
     ) -> Result<(Arc<str>, Option<Turn>), Failure> {
         let refuse = |text: &str| Err(Failure::new(ErrorCode::Auth, text));
-        let prompt = format!("password for sudo to {user} on all nodes: ");
+        let prompt = format!("{node}: password for sudo to {user} on all nodes: ");
         let ask = || async {
             let typed = self.prompter.ask(&prompt, Echo::Hidden).await;
             typed.map(Arc::from)

@@ -231,7 +231,7 @@ impl Talk {
             Ok(_) = stop.wait_for(|level| *level >= Stop::Terminate) => {
                 Err(Failure::new(ErrorCode::Stopped, "stopped while sudo waited for a password; nothing was run"))
             }
-            answer = self.sudo.password.answer(&self.sudo.user) => answer,
+            answer = self.sudo.password.answer(&self.node, &self.sudo.user) => answer,
         };
         match answer {
             Ok((password, turn)) => {

@@ -20,7 +20,9 @@ struct Typist(Mutex<usize>);
 
 impl Prompter for Typist {
     fn ask<'a>(&'a self, prompt: &'a str, echo: Echo) -> Answer<'a> {
-        assert_eq!(prompt, "password for sudo to root on all nodes: ");
+        let (node, question) = prompt.split_once(": ").unwrap();
+        assert!(node.parse::<usize>().is_ok(), "{prompt}");
+        assert_eq!(question, "password for sudo to root on all nodes: ");
         assert_eq!(echo, Echo::Hidden);
         *self.0.lock().unwrap() += 1;
         Box::pin(std::future::ready(Some("sesame".to_owned())))
@@ -44,6 +46,8 @@ enum Node {
     Drips,
     /// Never says anything.
     Silent,
+    /// Asks, takes the password, begins, and says nothing more.
+    Mute,
 }
 
 /// A fleet of them by name, with what happened.
@@ -102,7 +106,7 @@ impl Scripted {
             self.log.lock().unwrap().push((self.at, since));
         }
         match self.node {
-            Node::Open | Node::Takes => {}
+            Node::Open | Node::Takes | Node::Mute => {}
             Node::Refuses => {
                 say(b"Sorry, try again.\n").await;
                 say(PROMPT).await;
@@ -120,6 +124,9 @@ impl Scripted {
             },
         }
         say(b"hash-begun-0123\n").await;
+        if matches!(self.node, Node::Mute) {
+            std::future::pending::<()>().await;
+        }
         loop {
             let data = input.next().await.unwrap();
             if data.is_empty() {
@@ -325,10 +332,10 @@ async fn what_keeps_one_user_of_one_node_out_is_no_verdict_on_the_password() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_ready_is_asked_once() {
+/// Somebody who is root on a single node, and which nodes got the password.
+fn one(node: Node) -> (AsUser, Arc<Mutex<Vec<(usize, Duration)>>>) {
     let fleet = Fleet {
-        nodes: vec![Node::Takes],
+        nodes: vec![node],
         ..Fleet::default()
     };
     let log = Arc::clone(&fleet.log);
@@ -342,6 +349,26 @@ async fn what_is_ready_is_asked_once() {
             (prompter, Trace::default()),
         )),
     );
+    (root, log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_begins_and_does_not_do_what_it_is_told_is_not_waited_for() {
+    let (root, _) = one(Node::Mute);
+    let limits = Limits {
+        authenticate: Some(30 * SECOND),
+        ..Limits::default()
+    };
+    let mut session = root.connect(&"0".into(), &limits).await.unwrap();
+    let begun = Instant::now();
+    let failure = session.ready().await.unwrap_err();
+    assert_eq!(failure.message, "sudo said nothing within 30s");
+    assert_eq!(begun.elapsed(), 30 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_is_asked_once() {
+    let (root, log) = one(Node::Takes);
     let mut session = root.connect(&"0".into(), &Limits::default()).await.unwrap();
     // The scripted node repeats its input and runs nothing.
     let failure = session.ready().await.unwrap_err();

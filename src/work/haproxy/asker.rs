@@ -18,7 +18,7 @@ use crate::transport::{Endpoint, Session};
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Longest answer that is taken.
-const LONGEST: usize = 64 << 20;
+const LONGEST: usize = 32 << 20;
 
 /// An answer longer than this is asked for again when it is its turn, so that many nodes with long answers need no
 /// more memory than few.

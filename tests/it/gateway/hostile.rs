@@ -1,15 +1,14 @@
 //! Gateways that lie: a program of theirs in place of ours, with an honest gateway beside. What they say costs their own
 //! nodes at most, and nothing reaches the terminal that is not behind a name.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{FLAT, Tree};
-use crate::lab::{Hash, Ran};
+use crate::lab::Hash;
 
 /// The most memory that a gateway may cost, in KiB.
 const MEMORY: u64 = 64 * 1024;
@@ -113,30 +112,6 @@ fn a_text_of_a_gateway_comes_behind_its_name_and_without_escapes() {
     assert_eq!(ran.stderr, said, "{ran}");
 }
 
-/// Runs a command to its end; the most memory that it had meanwhile.
-fn watched(hash: Hash) -> (Ran, u64) {
-    let (mut command, home) = hash.into_command();
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok());
-        most = most.max(peak.unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().unwrap();
-    let ran = Ran {
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        bytes: output.stdout,
-        code: output.status.code(),
-        home,
-    };
-    (ran, most)
-}
-
 #[test]
 fn what_never_ends_needs_no_memory() {
     let flood = |line: &str| begun(&format!("exec yes '{line}'"));
@@ -162,7 +137,9 @@ fn what_never_ends_needs_no_memory() {
         (begun("exec tr '\\0' x </dev/zero"), "a line of more than"),
     ] {
         let Some(tree) = beside(&script) else { return };
-        let (ran, memory) = watched(tree.hash(FLAT, &run(&["--deadline", "6s"])));
+        let (ran, memory) = tree
+            .hash(FLAT, &run(&["--deadline", "6s"]))
+            .watched(|_| true);
         // The honest one's nodes are done, whatever becomes of the others.
         assert!(ran.stdout.contains("t[2,4]: ok\n"), "{ran}");
         match said {
@@ -233,7 +210,7 @@ fn sessions_are_not_believed_either() {
         ("exec tr '\\0' x </dev/zero".to_owned(), "a line of more than"),
     ] {
         let Some(tree) = beside(&script) else { return };
-        let (ran, memory) = watched(tree.hash("ROOT: lb1\nlb1: t1\n", &["-w", "t1,lb2", "ping"]));
+        let (ran, memory) = tree.hash("ROOT: lb1\nlb1: t1\n", &["-w", "t1,lb2", "ping"]).watched(|_| true);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), "lb2: ok\n"), "{ran}");
         assert!(ran.stderr.contains("hash: gateway lb1: ") && ran.stderr.contains(said), "{said}: {ran}");
         assert!(ran.stderr.contains("hash: t1: no route"), "{ran}");

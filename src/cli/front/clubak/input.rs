@@ -12,6 +12,7 @@ use super::options::Options;
 use crate::gather::Gather;
 use crate::gather::tree::LineTree;
 use crate::lines::{Line, LineEnd, LineSplitter};
+use crate::report::text::write_visible;
 
 /// What is kept of the nodes' outputs.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub(super) struct Input<'a> {
 
 struct Reader<'a> {
     separator: Finder<'static>,
-    /// Whether each line is echoed.
-    echo: Option<&'a mut dyn Write>,
+    /// Where each line is echoed, if it is, and whether that is a terminal.
+    echo: Option<(&'a mut dyn Write, bool)>,
     keys: Keys<'a>,
     kept: Kept,
     form: InputFormat,
@@ -58,7 +59,7 @@ impl<'a> Input<'a> {
         options: &Options,
         keys: Keys<'a>,
         kept: Kept,
-        out: &'a mut dyn Write,
+        out: (&'a mut dyn Write, bool),
     ) -> Self {
         Self {
             lines: LineSplitter::default(),
@@ -184,7 +185,7 @@ impl Reader<'_> {
     }
 
     fn echo(&mut self, text: &[u8], ends: bool) -> io::Result<()> {
-        let Some(out) = &mut self.echo else {
+        let Some((out, is_terminal)) = &mut self.echo else {
             return Ok(());
         };
         if self.inside.is_none() {
@@ -195,7 +196,12 @@ impl Reader<'_> {
         } else {
             text
         };
-        out.write_all(String::from_utf8_lossy(text).as_bytes())?;
+        let shown = String::from_utf8_lossy(text);
+        if *is_terminal {
+            write_visible(out, shown.as_bytes())?;
+        } else {
+            out.write_all(shown.as_bytes())?;
+        }
         if ends {
             out.write_all(b"\n")?;
         }

@@ -113,7 +113,7 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         } else {
             input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store)))
         },
-        &mut console.out,
+        (&mut console.out, console.out_is_terminal),
     );
     read(&mut input)?;
     let (kept, keys, depth) = input.finish()?;
@@ -330,7 +330,7 @@ pub(crate) fn fuzz(data: &[u8]) {
         };
         let keys = Keys::new(options.interpret, &resolver);
         let mut out = Vec::new();
-        let mut input = Input::new(&options, keys, kept, &mut out);
+        let mut input = Input::new(&options, keys, kept, (&mut out, true));
         let (first, rest) = data.split_at(data.len() / 2);
         if input.push(first).is_err() || input.push(rest).is_err() {
             continue;
