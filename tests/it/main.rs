@@ -35,6 +35,7 @@ mod nodeset_oracle;
 mod openssh;
 mod options;
 mod oracle;
+mod permissions;
 mod pipe;
 mod run;
 mod services;

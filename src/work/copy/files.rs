@@ -26,6 +26,9 @@ pub(super) struct Files<'a> {
     input: Stream,
     /// What was made and is temporary, with whether it is a folder.
     made: Vec<(Vec<u8>, bool)>,
+    /// The permissions that the umask of the node leaves, once that is known.
+    permitted: Option<u32>,
+    notes: Vec<String>,
 }
 
 /// The stream of a pack, of which only the contents of files matter.
@@ -73,7 +76,14 @@ impl<'a> Files<'a> {
                 rest: Bytes::new(),
             },
             made: Vec::new(),
+            permitted: None,
+            notes: Vec::new(),
         })
+    }
+
+    /// What is to be said of a copy that was made.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Copies to `dest`, or takes away what it made.
@@ -126,7 +136,7 @@ impl<'a> Files<'a> {
             (false, None) => plain.to_vec(),
         };
         if pack.bare().is_none() {
-            let made = self.sftp.make_folder(&temporary).await;
+            let made = self.sftp.make_folder(&temporary, 0o700).await;
             made.map_err(|error| there(plain, &error))?;
             self.made.push((temporary.clone(), true));
         }
@@ -145,7 +155,11 @@ impl<'a> Files<'a> {
             .filter(|part| *part.member.kind == Kind::Folder)
         {
             let path = inner(part.member.name);
-            let set = self.sftp.set(&path, self.wanted(part)).await;
+            let mut wanted = self.wanted(part);
+            wanted.mode = wanted
+                .mode
+                .map(|mode| mode & self.permitted.unwrap_or(0o7777));
+            let set = self.sftp.set(&path, wanted).await;
             set.map_err(|error| there(&place(part.member.name), &error))?;
         }
         for dry in [true, false] {
@@ -159,7 +173,7 @@ impl<'a> Files<'a> {
         let seconds = |time: i64| u32::try_from(time).unwrap_or_default();
         let times = (seconds(part.accessed), seconds(part.member.seconds));
         Wanted {
-            mode: part.member.mode,
+            mode: Some(part.member.mode),
             times: self.pack.keep().times.then_some(times),
         }
     }
@@ -169,15 +183,28 @@ impl<'a> Files<'a> {
         let failed = |error: io::Error| there(place, &error);
         match part.member.kind {
             Kind::Folder => {
-                self.sftp.make_folder(path).await.map_err(failed)?;
+                let mode = if self.pack.keep().times { 0o700 } else { 0o777 };
+                self.sftp.make_folder(path, mode).await.map_err(failed)?;
                 self.made.push((path.to_vec(), true));
+                if mode == 0o777 && self.permitted.is_none() {
+                    let made = self.sftp.look(path, false).await.map_err(failed)?;
+                    self.permitted = made.map(|made| made.mode & 0o777);
+                }
             }
             Kind::Link(says) => {
                 self.sftp.link(path, says).await.map_err(failed)?;
                 self.made.push((path.to_vec(), false));
             }
             Kind::File => {
-                let mut file = self.sftp.create(path).await.map_err(failed)?;
+                let old = self.sftp.look(place, true).await.map_err(failed)?;
+                let old = old.filter(|old| old.is_file());
+                let mode = match (&old, self.pack.keep().times) {
+                    // Nobody else sees what is written before it has its own permissions.
+                    (Some(_), _) | (None, true) => 0o600,
+                    (None, false) => part.member.mode,
+                };
+                let created = self.sftp.create(path, mode).await;
+                let mut file = created.map_err(failed)?;
                 self.made.push((path.to_vec(), false));
                 let end = part.at + part.member.size;
                 let mut at = part.at;
@@ -186,7 +213,22 @@ impl<'a> Files<'a> {
                     at += data.len() as u64;
                     self.sftp.write(&mut file, &data).await.map_err(failed)?;
                 }
-                let wanted = self.wanted(part);
+                let mut wanted = self.wanted(part);
+                if !self.pack.keep().times {
+                    wanted.mode = old.map(|old| old.mode & 0o7777);
+                }
+                if let Some((user, group)) = old.and_then(|old| old.owner)
+                    && !self
+                        .sftp
+                        .give(&mut file, (user, group))
+                        .await
+                        .map_err(failed)?
+                {
+                    let place = String::from_utf8_lossy(place);
+                    let note =
+                        format!("{place}: belonged to {user}:{group}, which could not be kept");
+                    self.notes.push(note);
+                }
                 self.sftp.finish(file, wanted).await.map_err(failed)?;
             }
         }
@@ -221,6 +263,9 @@ impl<'a> Files<'a> {
                 Some(found) if found.is_folder() && is_folder => continue,
                 Some(found) if found.is_folder() => return Err(problem(&to, "Is a directory")),
                 _ if is_folder && is_there => return Err(problem(&to, "Not a directory")),
+                Some(found) if found.mode != 0 && !found.is_file() => {
+                    return Err(problem(&to, "not a regular file"));
+                }
                 _ => {}
             }
             moved.insert(name);

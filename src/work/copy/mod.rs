@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::Work;
 use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream, size};
@@ -22,6 +22,7 @@ use crate::transport::{BoxFuture, Command, Duplex, Input, NodeIo, Session};
 
 use files::{Files, Problem};
 pub use pack::{Keep, Pack, PackError};
+use script::NOTE;
 pub(in crate::work) use script::quote;
 use window::Window;
 
@@ -108,11 +109,23 @@ impl Upload {
                 "the node runs something else than what it is asked to, so nothing was copied",
             );
         }
+        for note in notes(&heard.err) {
+            io.output(Stream::Err, note).await;
+        }
         if let Some(said) = &self.said {
             io.output(Stream::Out, format!("{said}\n").into()).await;
         }
         outcome
     }
+}
+
+/// What the script has to say about a copy that was made, among what a login shell may have said.
+fn notes(said: &[u8]) -> impl Iterator<Item = Bytes> {
+    let lines = said.split_inclusive(|byte| *byte == b'\n');
+    lines.filter_map(|line| {
+        line.strip_prefix(NOTE.as_bytes())
+            .map(Bytes::copy_from_slice)
+    })
 }
 
 impl Upload {
@@ -137,6 +150,9 @@ impl Upload {
                 Outcome::Exited { status: 1 }
             }
             Some(Ok(())) => {
+                for note in files.notes() {
+                    io.output(Stream::Err, format!("{note}\n").into()).await;
+                }
                 if let Some(said) = &self.said {
                     io.output(Stream::Out, format!("{said}\n").into()).await;
                 }
@@ -150,7 +166,9 @@ impl Upload {
 fn runs_no_commands(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Exited { .. } | Outcome::Killed { .. } => true,
-        Outcome::Failed(failure) => failure.code == ErrorCode::ExecRefused,
+        Outcome::Failed(failure) => {
+            matches!(failure.code, ErrorCode::ExecRefused | ErrorCode::NoStatus)
+        }
     }
 }
 

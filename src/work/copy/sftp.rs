@@ -1,14 +1,19 @@
 //! What of SFTP (version 3) a copy needs, for nodes that run no commands.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 use crate::transport::Duplex;
 
 /// The longest answer that is believed.
 const MOST: usize = 256 * 1024;
+
+/// How long the server may take to take a request or to answer one.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// So many writes are under way at one time.
 const UNDER_WAY: usize = 32;
@@ -46,25 +51,35 @@ pub(super) struct Sftp {
 pub(super) struct Attributes {
     pub(super) size: u64,
     pub(super) mode: u32,
+    /// User and group, by number.
+    pub(super) owner: Option<(u32, u32)>,
 }
 
 impl Attributes {
+    pub(super) fn is_file(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
     pub(super) fn is_folder(&self) -> bool {
         self.mode & 0o170_000 == 0o040_000
     }
 }
 
 /// What is to be set: permissions, and the times of access and change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted {
-    pub(super) mode: u32,
+    pub(super) mode: Option<u32>,
     pub(super) times: Option<(u32, u32)>,
 }
 
 impl Wanted {
     fn put(self, to: &mut BytesMut) {
-        to.put_u32(if self.times.is_some() { 4 | 8 } else { 4 });
-        to.put_u32(self.mode);
+        let flags = [(self.mode.is_some(), 4), (self.times.is_some(), 8)];
+        let flags = flags.iter().filter(|(is_wanted, _)| *is_wanted);
+        to.put_u32(flags.map(|(_, flag)| flag).sum());
+        if let Some(mode) = self.mode {
+            to.put_u32(mode);
+        }
         if let Some((accessed, modified)) = self.times {
             to.put_u32(accessed);
             to.put_u32(modified);
@@ -103,8 +118,13 @@ impl Sftp {
         body(&mut packet);
         let length = u32::try_from(packet.len() - 4).map_err(io::Error::other)?;
         packet[..4].copy_from_slice(&length.to_be_bytes());
+        timeout(ANSWER, self.put(&packet)).await.map_err(late)?
+    }
+
+    /// Writes a packet.
+    async fn put(&mut self, packet: &[u8]) -> io::Result<()> {
         let (mut read, mut write) = tokio::io::split(&mut self.stream);
-        let mut writing = std::pin::pin!(write.write_all(&packet));
+        let mut writing = std::pin::pin!(write.write_all(packet));
         loop {
             // Answers are taken meanwhile: a connection whose answers nobody takes stands still in both directions.
             tokio::select! {
@@ -114,12 +134,21 @@ impl Sftp {
                     if count? == 0 {
                         return Err(io::ErrorKind::UnexpectedEof.into());
                     }
+                    // No more than is asked for is ever answered.
+                    if self.inbox.len() > MOST {
+                        return Err(unexpected());
+                    }
                 }
             }
         }
     }
 
     async fn receive(&mut self) -> io::Result<(u8, Bytes)> {
+        timeout(ANSWER, self.packet()).await.map_err(late)?
+    }
+
+    /// Reads a packet.
+    async fn packet(&mut self) -> io::Result<(u8, Bytes)> {
         loop {
             if let Some(length) = self
                 .inbox
@@ -156,14 +185,14 @@ impl Sftp {
         done(kind, answer)
     }
 
-    /// Makes a file that was not there, for us alone.
-    pub(super) async fn create(&mut self, path: &[u8]) -> io::Result<Writing> {
+    /// Makes a file that was not there, with what the umask of the node leaves of the permissions.
+    pub(super) async fn create(&mut self, path: &[u8], mode: u32) -> io::Result<Writing> {
         let body = |to: &mut BytesMut| {
             put(to, path);
             // To write, to create, and only if it is not there.
             to.put_u32(0x02 | 0x08 | 0x20);
             Wanted {
-                mode: 0o600,
+                mode: Some(mode),
                 times: None,
             }
             .put(to);
@@ -202,6 +231,25 @@ impl Sftp {
         done(kind, answer)
     }
 
+    /// Gives a file that is being written to this user and group, if the server lets us.
+    pub(super) async fn give(&mut self, file: &mut Writing, owner: (u32, u32)) -> io::Result<bool> {
+        while file.under_way > 0 {
+            self.written(file).await?;
+        }
+        let handle = &file.handle;
+        let body = |to: &mut BytesMut| {
+            put(to, handle);
+            to.put_u32(2);
+            to.put_u32(owner.0);
+            to.put_u32(owner.1);
+        };
+        let (kind, answer) = self.ask(FSETSTAT, body).await?;
+        match kind {
+            STATUS => Ok(done(kind, answer).is_ok()),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Waits for all writes, checks the size, sets what is wanted and closes.
     pub(super) async fn finish(&mut self, mut file: Writing, wanted: Wanted) -> io::Result<()> {
         while file.under_way > 0 {
@@ -214,11 +262,13 @@ impl Sftp {
             let text = format!("only {size} of {} bytes arrived", file.at);
             return Err(io::Error::other(text));
         }
-        self.tell(FSETSTAT, |to| {
-            put(to, handle);
-            wanted.put(to);
-        })
-        .await?;
+        if wanted.mode.is_some() || wanted.times.is_some() {
+            self.tell(FSETSTAT, |to| {
+                put(to, handle);
+                wanted.put(to);
+            })
+            .await?;
+        }
         self.tell(CLOSE, |to| put(to, handle)).await
     }
 
@@ -246,12 +296,12 @@ impl Sftp {
         .await
     }
 
-    /// Makes a folder for us alone.
-    pub(super) async fn make_folder(&mut self, path: &[u8]) -> io::Result<()> {
+    /// Makes a folder, with what the umask of the node leaves of the permissions.
+    pub(super) async fn make_folder(&mut self, path: &[u8], mode: u32) -> io::Result<()> {
         self.tell(MKDIR, |to| {
             put(to, path);
             Wanted {
-                mode: 0o700,
+                mode: Some(mode),
                 times: None,
             }
             .put(to);
@@ -314,8 +364,7 @@ fn attributes(kind: u8, mut answer: Bytes) -> io::Result<Attributes> {
         found.size = answer.try_get_u64().map_err(|_| unexpected())?;
     }
     if flags & 2 > 0 {
-        number(&mut answer)?;
-        number(&mut answer)?;
+        found.owner = Some((number(&mut answer)?, number(&mut answer)?));
     }
     if flags & 4 > 0 {
         found.mode = number(&mut answer)?;
@@ -351,6 +400,14 @@ fn refused(kind: u8, mut answer: Bytes) -> io::Error {
     }
 }
 
+fn late(_: tokio::time::error::Elapsed) -> io::Error {
+    let text = format!(
+        "the SFTP server does not answer within {}s",
+        ANSWER.as_secs()
+    );
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
 fn unexpected() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
@@ -369,12 +426,13 @@ pub(super) async fn fuzz(data: &[u8]) -> io::Result<()> {
     let asking = async {
         let mut sftp = Sftp::new(Box::new(here)).await?;
         let wanted = Wanted {
-            mode: 0o644,
+            mode: Some(0o644),
             times: Some((1, 2)),
         };
         let _ = sftp.look(b"/tmp/f", true).await?;
-        let _ = sftp.make_folder(b"/tmp/d").await;
-        let mut file = sftp.create(b"/tmp/f").await?;
+        let _ = sftp.make_folder(b"/tmp/d", 0o777).await;
+        let mut file = sftp.create(b"/tmp/f", 0o644).await?;
+        let _ = sftp.give(&mut file, (1, 2)).await?;
         for _ in 0..2 * UNDER_WAY {
             sftp.write(&mut file, b"data").await?;
         }

@@ -61,6 +61,8 @@ struct State {
     begun: Instant,
     /// Until when the waiting was charged.
     charged: Instant,
+    /// The first block when it was last waited for, and since when.
+    held: (usize, Instant),
     /// How long most readers were held up.
     spent: Duration,
 }
@@ -97,6 +99,7 @@ impl<O: Origin> Window<O> {
                 arrived: now,
                 begun: now,
                 charged: now,
+                held: (usize::MAX, now),
                 spent: Duration::ZERO,
             }),
             moved: Notify::new(),
@@ -184,19 +187,24 @@ impl State {
     /// Whether somebody is waited for who still needs the first block.
     ///
     /// As long as most readers are at work, whoever waits lets them have the machine and the network, and nothing is
-    /// lost. When most wait, the wait is charged to those they wait for.
+    /// lost. When most wait, or somebody takes too long over a single block, the wait is charged to those they wait for.
     fn holds_back(&mut self) -> bool {
         let now = Instant::now();
         let waited = (now - self.charged).min(LOOK);
         self.charged = now;
         if self.missing > 0 {
-            // While others keep coming the time is theirs; the first gap ends that.
-            if now - self.arrived < PATIENCE {
+            // While others keep coming the time is theirs, but not for ever; the first gap ends that.
+            if now - self.arrived < PATIENCE && now - self.begun < ALL_PATIENCE {
                 return true;
             }
             self.missing = 0;
         }
         let (first, end) = (self.first, self.first + self.blocks.len());
+        if self.held.0 != first {
+            self.held = (first, now);
+        }
+        let block_for = now - self.held.1;
+        let is_crawl = block_for >= PATIENCE;
         let (mut at_work, mut waiting) = (0, 0);
         for reader in &mut self.readers {
             match reader.block() {
@@ -210,6 +218,13 @@ impl State {
         if is_crowded && self.spent >= ALL_PATIENCE.max(taken / 4) {
             return false;
         }
+        let charge = match (is_crowded, is_crawl) {
+            (true, _) => waited,
+            // What was for nothing until it was found out to be a crawl.
+            (false, true) if block_for - waited < PATIENCE => block_for,
+            (false, true) => waited,
+            (false, false) => Duration::ZERO,
+        };
         let mut held = false;
         for reader in &mut self.readers {
             if reader.block() == Some(first)
@@ -217,9 +232,7 @@ impl State {
                 && reader.cost < PATIENCE.max(taken / 8)
             {
                 held = true;
-                if is_crowded {
-                    reader.cost += waited;
-                }
+                reader.cost += charge;
             }
         }
         if held && is_crowded {
@@ -256,6 +269,9 @@ impl<O: Origin> Source for Window<O> {
         state.missing = state.missing.saturating_sub(1);
         let now = Instant::now();
         state.arrived = now;
+        if state.readers.is_empty() {
+            state.begun = now;
+        }
         state.readers.push(Follower {
             place: reader,
             seen: (0, now),
@@ -367,6 +383,30 @@ mod tests {
         tokio::select! {
             length = read_all(&input) => assert_eq!(length, origin.length),
             () = crawling => unreachable!("it takes an hour"),
+        }
+        assert!(begun.elapsed() < 10 * PATIENCE, "{:?}", begun.elapsed());
+    }
+
+    /// Nor do most of them, when they take longer over a block than anybody is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn most_that_crawl_do_not_hold_up_the_others() {
+        let (origin, input) = window(4 * BLOCKS, 3);
+        let crawling = async {
+            let mut slow = input.reader();
+            while !slow.next().await.unwrap().is_empty() {
+                sleep(Duration::from_millis(900)).await;
+            }
+        };
+        let other = async {
+            let mut slow = input.reader();
+            while !slow.next().await.unwrap().is_empty() {
+                sleep(Duration::from_millis(1100)).await;
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            length = read_all(&input) => assert_eq!(length, origin.length),
+            ((), ()) = async { tokio::join!(crawling, other) } => unreachable!("it takes an hour"),
         }
         assert!(begun.elapsed() < 10 * PATIENCE, "{:?}", begun.elapsed());
     }

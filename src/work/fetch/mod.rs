@@ -7,21 +7,30 @@ mod unpack;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Work;
 use super::copy::{Keep, quote};
 use crate::destination::file_name;
-use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stream};
+use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream};
 use crate::plan::NodeName;
-use crate::transport::{BoxFuture, Command, NodeIo, Session};
+use crate::transport::{BoxFuture, Command, NodeIo, Session, until};
 
 use place::Landing;
 
 /// What a node runs; behind `sh` comes the path. Any login shell reads it (see the copies to nodes).
 const SCRIPT: &str = r#"unset CDPATH; f() { printf "%s\n" "$1" >&2; exit 1; }; g() { m=$1; z=$5; }; s=$1; case $s in (-*) s=./$s;; esac; if [ -d "$s" ]; then command -v tar >/dev/null 2>&1 || f "tar: not found on the node; folders cannot be fetched from it"; cd "$s" 2>/dev/null || f "$1: Permission denied"; printf "hapsh: folder\n"; exec tar -cf - .; elif [ -f "$s" ]; then [ -r "$s" ] || f "$1: Permission denied"; set -f; g $(ls -ldnL "$s"); printf "hapsh: file %s %s %s\n" "$m" "$z" "$(stat -L -c %Y "$s" 2>/dev/null || stat -L -f %m "$s" 2>/dev/null)"; exec cat "$s"; elif [ -e "$s" ]; then f "$1: not a regular file or folder"; else f "$1: No such file or directory"; fi"#;
+
+/// How long what sends may take to end when all of it has come.
+const END: Duration = Duration::from_secs(30);
+
+/// So much of what a node complains of is kept.
+const SAID: usize = 64 * 1024;
 
 /// A fetch from the nodes.
 #[derive(Debug)]
@@ -143,6 +152,7 @@ impl Download {
         };
         let name = format!("{}.{}", source.name, file_name(&self.names[node.index()]));
         let landing = Landing::new(&self.dest, name, self.keep.times).map_err(here)?;
+        let landing = Shared::new(landing);
         let command = Command {
             line: format!(
                 "exec /bin/sh -c {} sh {}",
@@ -151,97 +161,176 @@ impl Download {
             ),
             ..Command::default()
         };
-        let (mut own, mut inbox) = io.part();
+        let (mut own, inbox) = io.part();
         let running = async {
             let outcome = session.exec(&command, &mut own).await;
             drop(own);
             outcome
         };
-        let landing = async {
-            let mut landing = Some(landing);
-            let mut said = BytesMut::new();
-            let mut failed = None;
-            while let Some(event) = inbox.recv().await {
-                match event {
-                    Event::Output {
-                        stream: Stream::Out,
-                        data,
-                        ..
-                    } => {
-                        self.received.add(data.len());
-                        // Once it cannot be written the rest has nowhere to go.
-                        let Some(mut taking) = landing.take() else {
-                            continue;
-                        };
-                        let pushed = tokio::task::spawn_blocking(move || {
-                            taking.push(&data).map(|()| taking)
-                        });
-                        match pushed.await.map_err(io::Error::other).flatten() {
-                            Ok(taking) => landing = Some(taking),
-                            Err(error) => {
-                                failed = Some(error);
-                                // Ends the command at once: nobody wants more of it.
-                                inbox.close();
-                                break;
-                            }
-                        }
-                    }
-                    Event::Output { data, .. } if said.len() < 64 * 1024 => {
-                        said.extend_from_slice(&data)
-                    }
-                    Event::Output { .. }
-                    | Event::Answer { .. }
-                    | Event::Started { .. }
-                    | Event::Finished { .. } => {}
-                }
-            }
-            (landing, said, failed)
+        let mut stop = io.clone();
+        let ended = tokio::select! {
+            biased;
+            // Closing the channel ends what reads there: nobody wants more of it.
+            () = stop.stopped(Stop::Terminate) => None,
+            ended = together(running, self.hear(inbox, &landing)) => Some(ended),
         };
-        let (outcome, (landing, said, failed)) = together(running, landing).await;
-        if let Some(error) = failed {
-            return Err(here(error));
-        }
-        let (outcome, landing) = match (outcome, landing) {
-            (Some(outcome), Some(landing)) => (outcome, landing),
-            _ => {
-                return Err(Outcome::failed(
-                    ErrorCode::Lost,
-                    "lost while it was fetched",
-                ));
-            }
+        let Some((outcome, heard)) = ended else {
+            landing.discard().await;
+            let text = "stopped; nothing was kept";
+            return Err(Outcome::failed(ErrorCode::Stopped, text));
         };
-        if !said.is_empty() {
-            io.output(Stream::Err, said.freeze()).await;
+        let outcome = match (heard.trouble, outcome) {
+            (Some(error), _) => {
+                landing.discard().await;
+                return Err(match error.kind() {
+                    io::ErrorKind::TimedOut => late(source),
+                    _ => here(error),
+                });
+            }
+            (None, outcome) => outcome
+                .unwrap_or_else(|| Outcome::failed(ErrorCode::Lost, "lost while it was fetched")),
+        };
+        if !heard.said.is_empty() {
+            io.output(Stream::Err, heard.said.freeze()).await;
         }
         if outcome != Outcome::OK {
+            landing.discard().await;
             return Err(outcome);
         }
-        let placed = tokio::task::spawn_blocking(move || landing.place());
-        placed
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(|error| {
-                if error.kind() == io::ErrorKind::UnexpectedEof {
-                    let text = format!("{}: only a part of it came; nothing was kept", source.path);
-                    return Outcome::failed(ErrorCode::Lost, text);
+        landing.place().await.map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                let text = format!("{}: only a part of it came; nothing was kept", source.path);
+                return Outcome::failed(ErrorCode::Lost, text);
+            }
+            here(error)
+        })
+    }
+
+    /// Takes in what a node sends. Ends before it does when nothing more is wanted of it.
+    async fn hear(&self, mut inbox: mpsc::Receiver<Event>, landing: &Shared) -> Heard {
+        let mut heard = Heard::default();
+        let mut late = None;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = inbox.recv() => event,
+                () = until(late) => {
+                    heard.trouble = Some(io::ErrorKind::TimedOut.into());
+                    return heard;
                 }
-                here(error)
-            })
+            };
+            match event {
+                Some(Event::Output {
+                    stream: Stream::Out,
+                    data,
+                    ..
+                }) => {
+                    self.received.add(data.len());
+                    match landing.push(data).await {
+                        Ok(is_whole) if is_whole => {
+                            late.get_or_insert_with(|| Instant::now() + END);
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            heard.trouble = Some(error);
+                            return heard;
+                        }
+                    }
+                }
+                Some(Event::Output { data, .. }) => {
+                    let room = SAID.saturating_sub(heard.said.len()).min(data.len());
+                    heard.said.extend_from_slice(&data[..room]);
+                }
+                Some(Event::Answer { .. } | Event::Started { .. } | Event::Finished { .. }) => {}
+                None => return heard,
+            }
+        }
     }
 }
 
+/// What was heard of a node besides what it sent.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Its standard error.
+    said: BytesMut,
+    /// Why nothing more is wanted of it.
+    trouble: Option<io::Error>,
+}
+
+/// All came, and the command goes on.
+fn late(source: &Source) -> Outcome {
+    let text = format!(
+        "{}: all of it came, but what sends it did not end within {}s; nothing was kept",
+        source.path,
+        END.as_secs()
+    );
+    Outcome::failed(ErrorCode::Lost, text)
+}
+
+/// What lands, between the loop and the threads that write. When this goes it waits until nothing is being written, and
+/// what is not in its place by then is taken away.
+struct Shared(Arc<Mutex<Option<Landing>>>);
+
+impl Shared {
+    fn new(landing: Landing) -> Self {
+        Self(Arc::new(Mutex::new(Some(landing))))
+    }
+
+    /// Works on it off the loop.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Option<Landing>) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let landing = Arc::clone(&self.0);
+        let working = tokio::task::spawn_blocking(move || work(&mut lock(&landing)));
+        working.await.map_err(io::Error::other).flatten()
+    }
+
+    /// Takes what comes next; whether that is all of it.
+    async fn push(&self, data: Bytes) -> io::Result<bool> {
+        self.with(move |landing| {
+            let landing = landing.as_mut().ok_or(io::ErrorKind::NotFound)?;
+            landing.push(&data)?;
+            Ok(landing.is_whole())
+        })
+        .await
+    }
+
+    /// Puts it in its place; files and bytes of it.
+    async fn place(&self) -> io::Result<(usize, u64)> {
+        self.with(|landing| landing.take().ok_or(io::ErrorKind::NotFound)?.place())
+            .await
+    }
+
+    /// Takes away what is there.
+    async fn discard(&self) {
+        let taken = self.with(|landing| Ok(drop(landing.take())));
+        // Where it could not be done so, the end of this does it.
+        let _ = taken.await;
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(lock(&self.0).take());
+    }
+}
+
+fn lock(landing: &Mutex<Option<Landing>>) -> MutexGuard<'_, Option<Landing>> {
+    landing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Both, unless the second gives up: then the first is dropped.
-async fn together<T>(
+async fn together(
     running: impl Future<Output = Outcome>,
-    landing: impl Future<Output = (T, BytesMut, Option<io::Error>)>,
-) -> (Option<Outcome>, (T, BytesMut, Option<io::Error>)) {
-    let (mut running, mut landing) = (std::pin::pin!(running), std::pin::pin!(landing));
+    hearing: impl Future<Output = Heard>,
+) -> (Option<Outcome>, Heard) {
+    let (mut running, mut hearing) = (std::pin::pin!(running), std::pin::pin!(hearing));
     tokio::select! {
-        outcome = &mut running => (Some(outcome), landing.await),
-        landed = &mut landing => {
-            let outcome = if landed.2.is_none() { Some(running.await) } else { None };
-            (outcome, landed)
+        outcome = &mut running => (Some(outcome), hearing.await),
+        heard = &mut hearing => {
+            let outcome = if heard.trouble.is_none() { Some(running.await) } else { None };
+            (outcome, heard)
         }
     }
 }

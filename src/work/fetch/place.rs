@@ -1,10 +1,13 @@
 //! Where what is fetched from one node lands: a temporary folder beside its place, and then the place.
 
+use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use memchr::memchr;
 
 use super::unpack::{Unpack, finish_file};
 
@@ -25,11 +28,12 @@ pub(super) struct Landing {
 
 #[derive(Debug)]
 enum State {
-    /// The first line is not whole yet.
-    Line(Vec<u8>),
+    /// The first line is not whole yet; where it begins, once its mark came.
+    Line(Vec<u8>, Option<usize>),
     File {
         file: File,
-        mode: u32,
+        /// The permissions that are to hold whatever our umask is.
+        mode: Option<u32>,
         modified: Option<SystemTime>,
         size: u64,
         got: u64,
@@ -47,7 +51,7 @@ impl Landing {
             folder,
             place: dest.join(name),
             times,
-            state: State::Line(Vec::new()),
+            state: State::Line(Vec::new(), None),
         })
     }
 
@@ -59,18 +63,18 @@ impl Landing {
     /// Takes what comes next.
     pub(super) fn push(&mut self, data: &[u8]) -> io::Result<()> {
         match &mut self.state {
-            State::Line(line) => {
+            State::Line(line, begin) => {
+                // Only what may be new is looked at again.
+                let from = line.len().saturating_sub(MARK.len());
                 line.extend_from_slice(data);
-                let mark = line.windows(MARK.len()).position(|part| part == MARK);
-                let Some(mark) = mark else {
+                let found = || memchr::memmem::find(&line[from..], MARK).map(|at| from + at);
+                *begin = begin.or_else(found);
+                let whole = begin.and_then(|mark| Some((mark, memchr(b'\n', &line[mark..])?)));
+                let Some((mark, end)) = whole else {
                     if line.len() > CHATTER {
-                        return Err(io::Error::other(
-                            "the node says something else than was asked",
-                        ));
+                        let text = "the node says something else than was asked";
+                        return Err(io::Error::other(text));
                     }
-                    return Ok(());
-                };
-                let Some(end) = line[mark..].iter().position(|byte| *byte == b'\n') else {
                     return Ok(());
                 };
                 let all = std::mem::take(line);
@@ -79,8 +83,15 @@ impl Landing {
                 self.begin(&text)?;
                 self.push(&all[mark + end + 1..])
             }
-            State::File { file, got, .. } => {
+            State::File {
+                file, size, got, ..
+            } => {
                 *got += data.len() as u64;
+                if got > size {
+                    let text =
+                        format!("the node sends more than the {size} bytes that it announced");
+                    return Err(io::Error::other(text));
+                }
                 file.write_all(data)
             }
             State::Folder(unpack) => unpack.push(data),
@@ -94,12 +105,15 @@ impl Landing {
             ["file", mode, size, time] => {
                 let bad = || io::Error::other("the node describes the file in an unknown way");
                 let modified = time.parse().ok().map(Duration::from_secs);
+                let mode = bits(mode);
                 State::File {
+                    // Our umask takes away what it does not allow.
                     file: File::options()
                         .write(true)
                         .create_new(true)
+                        .mode(if self.times { 0o600 } else { mode & 0o777 })
                         .open(self.inner())?,
-                    mode: bits(mode) & if self.times { 0o7777 } else { 0o777 },
+                    mode: self.times.then_some(mode),
                     modified: modified.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time)),
                     size: size.parse().map_err(|_| bad())?,
                     got: 0,
@@ -114,11 +128,20 @@ impl Landing {
         Ok(())
     }
 
+    /// Whether all has come that was announced.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.state {
+            State::Line(..) => false,
+            State::File { size, got, .. } => got == size,
+            State::Folder(unpack) => unpack.is_whole(),
+        }
+    }
+
     /// All has come: puts it in its place. Says how many files and bytes there are.
     pub(super) fn place(mut self) -> io::Result<(usize, u64)> {
         let from = self.inner();
         let (count, folders) = match &mut self.state {
-            State::Line(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            State::Line(..) => return Err(io::ErrorKind::UnexpectedEof.into()),
             State::File { size, got, .. } if size != got => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -137,10 +160,19 @@ impl Landing {
                 ((unpack.files, unpack.bytes), folders)
             }
         };
+        let fresh: HashSet<PathBuf> = folders
+            .iter()
+            .map(|(path, ..)| self.place.join(path))
+            .filter(|folder| fs::symlink_metadata(folder).is_err())
+            .collect();
         merge(&from, &self.place, true)?;
         merge(&from, &self.place, false)?;
         for (path, mode, modified) in folders {
             let folder = self.place.join(path);
+            // What was there before keeps its own, unless all is to be as on the node.
+            if !self.times && !fresh.contains(&folder) {
+                continue;
+            }
             if let Some(modified) = modified {
                 File::open(&folder)?.set_times(FileTimes::new().set_modified(modified))?;
             }

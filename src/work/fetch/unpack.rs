@@ -11,24 +11,45 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::event::harmless;
+
 /// The unit of a tar stream.
 const BLOCK: usize = 512;
 
-/// The longest name or set of attributes that is believed.
+/// The longest set of attributes that is believed.
 const MOST: u64 = 1 << 20;
+
+/// The longest name that is believed: the system takes none that is longer.
+const NAME: usize = 4096;
+
+/// The largest size that is believed: no file system holds more in one file.
+const LARGEST: u64 = 1 << 62;
+
+/// So much of folders and links may have to be remembered until the end.
+const REMEMBERED: usize = 16 << 20;
+
+/// What one of them costs besides its names.
+const COST: usize = 96;
+
+/// So much that says nothing may come behind the end.
+const PADDING: u64 = 1 << 20;
 
 /// A stream on its way into a folder.
 #[derive(Debug)]
 pub(super) struct Unpack {
     root: PathBuf,
     times: bool,
+    /// The permissions that our umask leaves.
+    permitted: u32,
     state: State,
     /// A header or attributes that are not whole yet.
     partial: Vec<u8>,
     /// What was said about the next member.
     extra: HashMap<String, Vec<u8>>,
     links: Vec<(PathBuf, PathBuf)>,
+    /// Folders whose permissions or times are to be set in the end, as they are in the stream.
     folders: Vec<(PathBuf, u32, SystemTime)>,
+    remembered: usize,
     pub(super) files: usize,
     pub(super) bytes: u64,
 }
@@ -41,7 +62,8 @@ enum State {
     File(Writing),
     /// So many bytes mean nothing, and then comes a header.
     Skip(u64),
-    Ended,
+    /// The end mark came, and so much padding behind it.
+    Ended(u64),
 }
 
 #[derive(Debug)]
@@ -54,17 +76,25 @@ struct Writing {
 }
 
 impl Unpack {
-    /// Into this folder, which is made.
+    /// Into this folder, which is made. With `times` what the node says of times and permissions holds, else our umask
+    /// takes some of the permissions away.
     pub(super) fn new(root: PathBuf, times: bool) -> io::Result<Self> {
         fs::create_dir(&root)?;
+        // What is left of all permissions tells the umask, which cannot be asked for without being changed.
+        let permitted = match times {
+            true => 0o7777,
+            false => fs::metadata(&root)?.permissions().mode() & 0o777,
+        };
         Ok(Self {
             root,
             times,
+            permitted,
             state: State::Header,
             partial: Vec::new(),
             extra: HashMap::new(),
             links: Vec::new(),
             folders: Vec::new(),
+            remembered: 0,
             files: 0,
             bytes: 0,
         })
@@ -107,7 +137,13 @@ impl Unpack {
                     data = rest;
                     *left -= part.len() as u64;
                 }
-                State::Ended => return Ok(()),
+                State::Ended(padding) => {
+                    *padding += data.len() as u64;
+                    if *padding > PADDING || data.iter().any(|byte| *byte != 0) {
+                        return Err(broken("there is more behind its end"));
+                    }
+                    return Ok(());
+                }
             }
             self.settle()?;
         }
@@ -126,7 +162,7 @@ impl Unpack {
                 size,
                 ..
             } = writing;
-            finish_file(file, *mode, self.times.then_some(*modified))?;
+            finish_file(file, Some(*mode), self.times.then_some(*modified))?;
             self.state = State::Skip(padding(*size));
         }
         if matches!(self.state, State::Skip(0)) {
@@ -138,7 +174,7 @@ impl Unpack {
     /// What a header begins.
     fn begin(&mut self, header: &[u8]) -> io::Result<State> {
         if header.iter().all(|byte| *byte == 0) {
-            return Ok(State::Ended);
+            return Ok(State::Ended(0));
         }
         let sum = |byte: (usize, &u8)| match byte.0 {
             148..156 => u64::from(b' '),
@@ -165,8 +201,11 @@ impl Unpack {
             text.split('.').next()?.parse::<u64>().ok()
         };
         let size = stated("size").unwrap_or(size);
+        if size > LARGEST || self.bytes.saturating_add(size) > LARGEST {
+            return Err(broken("a size is impossible"));
+        }
         let mode = u32::try_from(number(&header[100..108]).unwrap_or(0o600)).unwrap_or(0o600);
-        let mode = mode & if self.times { 0o7777 } else { 0o777 };
+        let mode = mode & self.permitted;
         let seconds = stated("mtime").or_else(|| number(&header[136..148]));
         // A time that no clock has is no reason to lose the file.
         let modified = SystemTime::UNIX_EPOCH
@@ -199,14 +238,19 @@ impl Unpack {
             }
             b'5' => {
                 fs::create_dir_all(&path)?;
-                self.folders.push((path, mode, modified));
+                if self.times || mode != self.permitted {
+                    let relative = path.strip_prefix(&self.root).unwrap_or(&path).to_owned();
+                    self.remember(relative.as_os_str().len())?;
+                    self.folders.push((relative, mode, modified));
+                }
                 Ok(State::Skip(size.next_multiple_of(BLOCK as u64)))
             }
             b'2' => {
                 self.make_around(&path)?;
                 self.files += 1;
-                self.links
-                    .push((path, PathBuf::from(std::ffi::OsString::from_vec(link()))));
+                let to = PathBuf::from(std::ffi::OsString::from_vec(link()));
+                self.remember(path.as_os_str().len() + to.as_os_str().len())?;
+                self.links.push((path, to));
                 Ok(State::Skip(size.next_multiple_of(BLOCK as u64)))
             }
             b'1' => {
@@ -220,7 +264,7 @@ impl Unpack {
                 Ok(State::Skip(0))
             }
             _ => {
-                let name = String::from_utf8_lossy(&name).into_owned();
+                let name = harmless(&String::from_utf8_lossy(&name));
                 Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     format!("{name}: not a regular file, folder or link"),
@@ -229,14 +273,30 @@ impl Unpack {
         }
     }
 
-    /// Remembers what is said about the next member.
+    /// Counts what has to be remembered until the end.
+    fn remember(&mut self, length: usize) -> io::Result<()> {
+        self.remembered += length + COST;
+        if self.remembered > REMEMBERED {
+            return Err(broken("it has too many links or folders of their own kind"));
+        }
+        Ok(())
+    }
+
+    /// Remembers what is said about the next member, if it is of use.
     fn learn(&mut self, flag: u8, text: Vec<u8>) -> io::Result<()> {
+        let mut note = |key: &str, value: &[u8]| {
+            if !matches!(key, "path" | "linkpath" | "size" | "mtime") {
+                return Ok(());
+            }
+            if value.len() > NAME {
+                return Err(broken("a name is too long"));
+            }
+            self.extra.insert(key.to_owned(), value.to_vec());
+            Ok(())
+        };
         match flag {
-            b'L' => drop(self.extra.insert("path".into(), until_nul(&text).to_vec())),
-            b'K' => drop(
-                self.extra
-                    .insert("linkpath".into(), until_nul(&text).to_vec()),
-            ),
+            b'L' => note("path", until_nul(&text))?,
+            b'K' => note("linkpath", until_nul(&text))?,
             b'x' => {
                 let mut rest = &text[..];
                 while !rest.is_empty() {
@@ -248,8 +308,10 @@ impl Unpack {
                     let line = rest.get(space + 1..length).ok_or_else(bad)?;
                     let line = line.strip_suffix(b"\n").ok_or_else(bad)?;
                     let equals = line.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
-                    let key = String::from_utf8_lossy(&line[..equals]).into_owned();
-                    self.extra.insert(key, line[equals + 1..].to_vec());
+                    note(
+                        &String::from_utf8_lossy(&line[..equals]),
+                        &line[equals + 1..],
+                    )?;
                     rest = &rest[length..];
                 }
             }
@@ -269,7 +331,7 @@ impl Unpack {
                 Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                     return Err(broken(&format!(
                         "`{}` leads out of the folder",
-                        name.display()
+                        harmless(&name.to_string_lossy())
                     )));
                 }
             }
@@ -285,9 +347,14 @@ impl Unpack {
         }
     }
 
+    /// Whether all has come but padding.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
     /// The end of the stream: makes the links. Gives back the folders with their permissions and times, inner ones first.
     pub(super) fn finish(&mut self) -> io::Result<Vec<(PathBuf, u32, Option<SystemTime>)>> {
-        if !matches!(self.state, State::Ended) {
+        if !self.is_whole() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         for (path, to) in &self.links {
@@ -306,19 +373,21 @@ impl Unpack {
         }
         let folders = self.folders.drain(..).rev();
         let times = self.times;
-        let relative = |path: PathBuf| {
-            let inside = path.strip_prefix(&self.root).unwrap_or(Path::new(""));
-            inside.to_owned()
-        };
         Ok(folders
-            .map(|(path, mode, time)| (relative(path), mode, times.then_some(time)))
+            .map(|(path, mode, time)| (path, mode, times.then_some(time)))
             .collect())
     }
 }
 
 /// Gives a file its permissions and time.
-pub(super) fn finish_file(file: &File, mode: u32, modified: Option<SystemTime>) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(mode))?;
+pub(super) fn finish_file(
+    file: &File,
+    mode: Option<u32>,
+    modified: Option<SystemTime>,
+) -> io::Result<()> {
+    if let Some(mode) = mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     if let Some(modified) = modified {
         file.set_times(FileTimes::new().set_modified(modified))?;
     }
@@ -387,13 +456,18 @@ mod tests {
         block[156] = flag;
         block[157..157 + link.len()].copy_from_slice(link.as_bytes());
         block[257..263].copy_from_slice(b"ustar\0");
-        block[148..156].copy_from_slice(b"        ");
-        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        sum(&mut block);
         let mut all = block.to_vec();
         all.extend_from_slice(content);
         all.resize(all.len().next_multiple_of(BLOCK), 0);
         all
+    }
+
+    /// Writes the sum of a header into it.
+    fn sum(block: &mut [u8]) {
+        block[148..156].copy_from_slice(b"        ");
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
     }
 
     fn unpack(root: &Path, stream: &[u8]) -> io::Result<usize> {
@@ -458,6 +532,71 @@ mod tests {
             assert!(!around.path().join("evil").exists(), "{what}");
             fs::remove_dir_all(&root).unwrap();
         }
+    }
+
+    /// One that claims what it likes costs neither memory nor our place on the disk.
+    #[test]
+    fn what_is_claimed_is_not_believed() {
+        let around = tempfile::tempdir().unwrap();
+        let end = vec![0; 2 * BLOCK];
+        let sized = |digits: &[u8]| {
+            let mut all = member("big", b'0', "", b"");
+            all[124..136].copy_from_slice(digits);
+            sum(&mut all[..BLOCK]);
+            all
+        };
+        let pax = |text: &str| member("pax", b'x', "", text.as_bytes());
+        let record = |key: &str, value: &str| {
+            let rest = key.len() + value.len() + 3;
+            let length = rest + (rest + 4).to_string().len();
+            format!("{length} {key}={value}\n")
+        };
+        let name = "n".repeat(5000);
+        let many = (0..400_000).flat_map(|n| member(&format!("l{n}"), b'2', "to", b""));
+        for (what, stream, said) in [
+            (
+                "a size that wraps",
+                sized(&[0x80, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]),
+                "impossible",
+            ),
+            (
+                "the largest size",
+                [
+                    pax(&record("size", &u64::MAX.to_string())),
+                    member("f", b'0', "", b""),
+                ]
+                .concat(),
+                "impossible",
+            ),
+            ("a long name", pax(&record("path", &name)), "too long"),
+            ("links without end", many.collect(), "too many links"),
+            (
+                "more behind the end",
+                [member("f", b'0', "", b"x"), end.clone(), vec![7; 3]].concat(),
+                "behind its end",
+            ),
+            (
+                "zeros behind the end",
+                [end.clone(), vec![0; 2 << 20]].concat(),
+                "behind its end",
+            ),
+        ] {
+            let root = around.path().join(what);
+            let error = unpack(&root, &stream).unwrap_err().to_string();
+            assert!(error.contains(said), "{what}: {error}");
+        }
+        // What is of no use is passed over, however much it is.
+        let mut unpack = Unpack::new(around.path().join("pax"), false).unwrap();
+        for n in 0..100 {
+            unpack
+                .push(&pax(&record(&format!("SCHILY.xattr.user.{n}"), &name)))
+                .unwrap();
+        }
+        assert!(unpack.extra.is_empty());
+        unpack
+            .push(&[member("f", b'0', "", b"x"), end].concat())
+            .unwrap();
+        assert!(unpack.finish().is_ok());
     }
 
     #[test]
