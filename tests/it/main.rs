@@ -23,6 +23,7 @@ mod faults;
 mod fleet;
 mod gateway;
 mod golden;
+mod hostile;
 mod interactive;
 mod interrupted;
 mod known_hosts;
