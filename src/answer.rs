@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::haproxy::change::Wanted;
+use crate::haproxy::patterns::{Entries, Kind, List};
 use crate::haproxy::stat::Counters;
 use crate::haproxy::state::Server;
 
@@ -16,6 +17,12 @@ pub enum Answer {
     Servers(Servers),
     /// `enable`, `disable`, `drain`, `weight`: rows as far as they are known by now.
     Changes(Vec<ChangeRow>),
+    /// `map show`, `acl show`: which there are.
+    Lists(Vec<ListRow>),
+    /// `map show NAME`, `acl show NAME`: what they hold.
+    Entries(Vec<EntriesRow>),
+    /// `map`, `acl` and `cert` with what they change.
+    Contents(Vec<ContentRow>),
     /// `info`: `show info` of each instance.
     Info(Vec<Said>),
     /// `stat`: `show stat` of each instance.
@@ -35,6 +42,9 @@ impl Answer {
         match self {
             Self::Servers(servers) => servers.rows.len() * ROW,
             Self::Changes(rows) => rows.len() * ROW,
+            Self::Lists(rows) => rows.len() * ROW,
+            Self::Entries(rows) => rows.iter().map(|row| row.entries.as_text().len()).sum(),
+            Self::Contents(rows) => rows.iter().map(|row| row.difference.len() * ROW).sum(),
             Self::Info(said) | Self::Stat(said) | Self::Sessions(said) | Self::Raw(said) => {
                 said.iter().map(|said| said.text.len()).sum()
             }
@@ -127,6 +137,57 @@ impl ChangeVerdict {
             Self::Planned => "planned",
         }
     }
+}
+
+/// A map or ACL that there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRow {
+    /// The instance of HAProxy, where a node has several.
+    pub instance: Option<Arc<str>>,
+    /// Which of the two.
+    pub kind: Kind,
+    /// It as HAProxy's table has it.
+    pub list: List,
+}
+
+/// What a map or ACL holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntriesRow {
+    /// The instance of HAProxy, where a node has several.
+    pub instance: Option<Arc<str>>,
+    /// Which of the two.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The entries.
+    pub entries: Entries,
+}
+
+/// What becomes, or became, of a content of HAProxy's memory that is replaced as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRow {
+    /// The instance of HAProxy, where a node has several.
+    pub instance: Option<Arc<str>>,
+    /// `map`, `acl` or `cert`.
+    pub kind: &'static str,
+    /// Its name, which is that of its file.
+    pub name: String,
+    /// What was served before, in a few words.
+    pub before: String,
+    /// What is to be served.
+    pub wanted: String,
+    /// What was read last; `None` if it was written and could not be read back.
+    pub after: Option<String>,
+    /// How the new content differs from the old one, line by line; none once it was told.
+    pub difference: Vec<String>,
+    /// The difference in words.
+    pub summary: String,
+    /// What to think of it.
+    pub verdict: ChangeVerdict,
+    /// Why it is not as wanted.
+    pub message: Option<String>,
+    /// What became of the file: `written`, `unchanged`, `not written`; `None` if it is not part of the change.
+    pub file: Option<&'static str>,
 }
 
 /// What one instance of HAProxy said, in its own words and without the empty line that ends them.

@@ -282,6 +282,8 @@ error_codes! {
     Input = "E_INPUT", Command;
     /// What the node gave could not be written here.
     Output = "E_OUTPUT", Command;
+    /// A file on the node could not be read or written.
+    File = "E_FILE", Command;
     /// Nothing was begun on the node, because of what was found on another.
     NotBegun = "E_NOT_BEGUN", Command;
     /// The capacity guard refused.

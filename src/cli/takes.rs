@@ -65,6 +65,10 @@ pub(crate) const QUESTION: &[Class] = &[
 pub(crate) const CHANGE: &[Class] = &[
     Nodes, Reach, Login, Become, Sockets, Masters, Shown, Json, Files, Care, Faults,
 ];
+/// What changes of contents of HAProxy's memory take.
+pub(crate) const CONTENT: &[Class] = &[
+    Nodes, Reach, Login, Become, Sockets, Shown, Json, Files, Care, Faults,
+];
 /// What shows what was written down.
 pub(crate) const RECORDS: &[Class] = &[Login, Json];
 /// What the prompt takes.

@@ -8,6 +8,7 @@ pub mod change;
 mod limiter;
 pub mod pool;
 pub mod services;
+pub mod transaction;
 mod worker;
 
 use std::io;

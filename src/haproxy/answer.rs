@@ -37,7 +37,7 @@ pub enum AnswerError {
 const QUOTED: usize = 200;
 
 /// The first line of an answer, for a message.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default().trim();
     harmless(&line.chars().take(QUOTED).collect::<String>())
 }

@@ -6,8 +6,11 @@ use std::fmt;
 
 use super::change::Wanted;
 use super::name::ServerName;
+use super::patterns::PatternCommand;
+use super::payload::Payload;
 use super::raw::RawCommand;
 use super::state::AdminWord;
+use zeroize::Zeroizing;
 
 /// A command that hash sends by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +41,12 @@ pub enum Command {
     EnableHealth(ServerName),
     /// Cuts the sessions of a server.
     ShutdownSessions(ServerName),
+    /// About maps and ACLs.
+    Patterns(PatternCommand),
     /// What the operator typed.
     Raw(RawCommand),
+    /// What the operator typed, with a payload behind it.
+    RawPayload(RawCommand, Payload),
 }
 
 impl Command {
@@ -61,14 +68,28 @@ impl Command {
             | Self::SetState(..)
             | Self::SetWeight(..)
             | Self::EnableHealth(_)
-            | Self::ShutdownSessions(_) => false,
+            | Self::ShutdownSessions(_)
+            | Self::Patterns(_)
+            | Self::RawPayload(..) => false,
+        }
+    }
+
+    /// The bytes that go over the socket. They may hold a secret, and are wiped when dropped.
+    #[must_use]
+    pub fn wire(&self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::RawPayload(raw, payload) => payload.behind(raw.as_str()),
+            Self::Patterns(command) if let Some((payload, line)) = command.payload() => {
+                payload.behind(&line)
+            }
+            _ => Zeroizing::new(format!("{self}\n").into_bytes()),
         }
     }
 
     /// What of it HAProxy refused, in its own words. Those that hash sends by itself are judged by what is read back.
     #[must_use]
     pub fn refusal(&self, answer: &str) -> Option<String> {
-        if let Self::Raw(raw) = self {
+        if let Self::Raw(raw) | Self::RawPayload(raw, _) = self {
             return raw.refusal(answer);
         }
         None
@@ -94,7 +115,9 @@ impl Command {
             | Self::SetWeight(..)
             | Self::EnableHealth(_)
             | Self::ShutdownSessions(_)
-            | Self::ShutdownOldSession(..) => true,
+            | Self::ShutdownOldSession(..)
+            | Self::RawPayload(..) => true,
+            Self::Patterns(command) => command.changes(),
             Self::Raw(raw) => raw.changes(),
             Self::Overview
             | Self::Reading
@@ -148,7 +171,13 @@ impl fmt::Display for Command {
             Self::SetWeight(server, weight) => write!(f, "set server {server} weight {weight}"),
             Self::EnableHealth(server) => write!(f, "enable health {server}"),
             Self::ShutdownSessions(server) => write!(f, "shutdown sessions server {server}"),
+            Self::Patterns(command) => command.fmt(f),
             Self::Raw(raw) => f.write_str(raw.as_str()),
+            Self::RawPayload(raw, payload) => {
+                let lines = payload.lines();
+                let plural = if lines == 1 { "" } else { "s" };
+                write!(f, "{} << ({lines} line{plural})", raw.as_str())
+            }
         }
     }
 }

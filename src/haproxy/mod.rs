@@ -7,6 +7,8 @@ pub mod change;
 pub mod command;
 pub mod guard;
 pub mod name;
+pub mod patterns;
+pub mod payload;
 pub mod raw;
 pub mod reading;
 pub mod select;

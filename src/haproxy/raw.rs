@@ -19,6 +19,17 @@ pub enum RawError {
     /// It would turn one answer into an endless conversation.
     #[error("`{0}` is for interactive use")]
     Interactive(String),
+    /// It would print a private key.
+    #[error("`dump ssl cert` prints the private key in clear")]
+    Secret,
+    /// HAProxy dies of it when the connection ends before the answer.
+    #[error(
+        "when the connection of `commit ssl` ends before its answer, HAProxy dies at the next question about it, its master included"
+    )]
+    Commit,
+    /// A payload belongs to one command of a worker.
+    #[error("a payload goes with one command only, without `;`, `@` and `<<`")]
+    NotOne,
     /// HAProxy's own buffer has an end.
     #[error("the command is longer than {LONGEST_LINE} bytes")]
     TooLong,
@@ -55,7 +66,25 @@ impl RawCommand {
         if let Some(word) = raw.first_words().find(|word| *word == "prompt") {
             return Err(RawError::Interactive(word.to_owned()));
         }
+        for command in raw.commands() {
+            let words: Vec<&str> = command.split_ascii_whitespace().take(2).collect();
+            match words[..] {
+                ["dump", "ssl"] => return Err(RawError::Secret),
+                ["commit", "ssl"] => return Err(RawError::Commit),
+                _ => {}
+            }
+        }
         Ok(raw)
+    }
+
+    /// Checks a typed line that a payload is to follow.
+    ///
+    /// # Errors
+    /// As [`RawCommand::parse`], and when it is not one command of a worker.
+    pub fn before_payload(text: &str) -> Result<Self, RawError> {
+        let raw = Self::parse(text)?;
+        let is_one = !raw.0.contains([';', '@']) && !raw.0.contains("<<");
+        is_one.then_some(raw).ok_or(RawError::NotOne)
     }
 
     /// Whether any of its commands may change something.
@@ -279,6 +308,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn raw_refuses_what_shows_a_key_or_may_kill() {
+        for text in ["dump ssl cert /x.pem", "show info; dump\tssl cert /x.pem"] {
+            assert_eq!(RawCommand::parse(text), Err(RawError::Secret), "{text}");
+        }
+        for text in ["commit ssl cert /x.pem", "@1 commit ssl ca-file x"] {
+            assert_eq!(RawCommand::parse(text), Err(RawError::Commit), "{text}");
+        }
+        for text in ["add map m;show info", "@1 add map m"] {
+            let refused = RawCommand::before_payload(text);
+            assert_eq!(refused, Err(RawError::NotOne), "{text}");
+        }
+        assert!(RawCommand::before_payload("add map /etc/x.map").is_ok());
+    }
+
     /// What HAProxy said to each, with 2.6 to 3.5.
     #[test]
     fn refusals_are_known() {
@@ -346,10 +390,7 @@ mod tests {
             ("wait 1s srv-removable a/b", "Interrupted.\n\n"),
             ("set server a/b state maint", "\n\n"),
             ("set server a/b state maint;set server a/c weight 3", "\n"),
-            (
-                "commit ssl cert x",
-                "No ongoing transaction! !\nCan't commit x!\n\n",
-            ),
+            ("abort ssl cert x", "Can't abort x!\n\n"),
         ] {
             let raw = RawCommand::parse(command).unwrap();
             let said = raw.refusal(answer);
@@ -379,7 +420,10 @@ mod tests {
             ("add server a/b 127.0.0.1:1", "New server registered.\n\n"),
             ("del server a/b", "Server deleted.\n"),
             ("prepare map m", "New version created: 1\n\n"),
-            ("commit ssl cert x", "Committing x.\nSuccess!\n\n"),
+            (
+                "set ssl cert x",
+                "Transaction created for certificate x!\n\n",
+            ),
             ("show servers state", "1\n# be_id\n\n"),
             ("show errors", "Total events captured on [date] : 0\n\n"),
             (

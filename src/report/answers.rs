@@ -1,5 +1,6 @@
 //! What HAProxy answered, as text and as rows of JSON: the one place that knows how an answer looks.
 
+mod contents;
 mod many;
 
 use std::fmt::Write;
@@ -34,6 +35,9 @@ fn text(answer: &Answer) -> Bytes {
     match answer {
         Answer::Servers(servers) => servers_text(servers).into(),
         Answer::Changes(rows) => rows.iter().map(change_line).collect::<String>().into(),
+        Answer::Lists(rows) => contents::lists_text(rows).into(),
+        Answer::Entries(rows) => contents::entries_text(rows).into(),
+        Answer::Contents(rows) => contents::text(rows).into(),
         Answer::Info(said) | Answer::Stat(said) | Answer::Sessions(said) | Answer::Raw(said) => {
             said_text(said)
         }
@@ -178,6 +182,9 @@ pub(super) fn rows(answer: &Answer) -> Option<(Table, Vec<Row>)> {
     match answer {
         Answer::Servers(servers) => Some((SERVERS, servers.rows.iter().map(server_row).collect())),
         Answer::Changes(rows) => Some((CHANGES, rows.iter().map(change_row).collect())),
+        Answer::Lists(rows) => Some((contents::LISTS, contents::list_rows(rows))),
+        Answer::Entries(rows) => Some((contents::ENTRIES, contents::entry_rows(rows))),
+        Answer::Contents(rows) => Some((contents::CONTENTS, contents::rows(rows))),
         Answer::Info(_) | Answer::Stat(_) | Answer::Sessions(_) | Answer::Raw(_) => None,
     }
 }

@@ -36,6 +36,7 @@ const TABLE: &[(&str, &str)] = &[
     ("exec", "core transport! report! work!"),
     // The change is made of the works of HAProxy, and knows them by name.
     ("exec::change", "core transport! report! work"),
+    ("exec::transaction", "core transport! report! work"),
     ("work", "core transport! prompt"),
     // 4. lab
     ("lab", "core"),

@@ -15,6 +15,7 @@ mod clubak_oracle;
 mod clush;
 mod clush_oracle;
 mod completions;
+mod contents;
 mod copy;
 mod dropbear;
 mod embedded_lab;

@@ -70,35 +70,36 @@ fn unescape_dash(text: &str) -> String {
     text.replace("\\\\\\-", "\\-")
 }
 
-/// Each verb with the options that only it has.
+/// Each verb with the options that only it has, and behind it its actions.
 fn verbs(command: &clap::Command) -> String {
-    let mut text = String::new();
+    let mut text = String::from(".SH VERBS\n");
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        if text.is_empty() {
-            text += ".SH VERBS\n";
+        text += &entry("", verb);
+        for action in verb.get_subcommands() {
+            text += &entry(&format!("{} ", verb.get_name()), action);
         }
-        let mut verb = verb.clone().disable_help_flag(true);
-        let usage = verb.render_usage().to_string();
-        let usage = usage.trim().trim_start_matches("Usage: ").to_owned();
-        let mut head = Roff::new();
-        head.control("SS", [usage.replace(" [OPTIONS]", "").as_str()]);
-        if let Some(about) = verb.get_long_about().or_else(|| verb.get_about()) {
-            head.text([roman(about.to_string())]);
-        }
-        text += &head.to_roff();
-        let mut options = Vec::new();
-        let man = Man::new(verb);
-        man.render_options_section(&mut options)
-            .expect("into memory");
-        let options = String::from_utf8(options).expect("text");
-        text.extend(
-            options
-                .lines()
-                .filter(|line| !line.starts_with(".SH "))
-                .map(|line| format!("{line}\n")),
-        );
     }
     text
+}
+
+/// A verb or an action of one.
+fn entry(before: &str, verb: &clap::Command) -> String {
+    let mut verb = verb.clone().disable_help_flag(true);
+    let usage = verb.render_usage().to_string();
+    let usage = usage.trim().trim_start_matches("Usage: ").to_owned();
+    let usage = format!("{before}{}", usage.replace(" [OPTIONS]", ""));
+    let mut head = Roff::new();
+    head.control("SS", [usage.as_str()]);
+    if let Some(about) = verb.get_long_about().or_else(|| verb.get_about()) {
+        head.text([roman(about.to_string())]);
+    }
+    let mut options = Vec::new();
+    let man = Man::new(verb);
+    man.render_options_section(&mut options)
+        .expect("into memory");
+    let options = String::from_utf8(options).expect("text");
+    let options = options.lines().filter(|line| !line.starts_with(".SH "));
+    head.to_roff() + &options.map(|line| format!("{line}\n")).collect::<String>()
 }
 
 /// What `--help` ends with, line by line as it stands there.

@@ -24,6 +24,16 @@ const VERBS: &[(&str, &[&str], &[&str])] = &[
             "become", "command", "lab",
         ],
     ),
+    (
+        "map",
+        &["set", "/m", "k", "v"],
+        &["command", "input", "limits", "masters"],
+    ),
+    (
+        "acl",
+        &["show", "/a", "k"],
+        &["command", "input", "limits", "masters"],
+    ),
     ("info", &[], &["command", "input", "masters"]),
     ("stat", &[], &["command", "input", "masters"]),
     ("sess", &[], &["command", "input", "masters"]),

@@ -11,6 +11,9 @@ use super::{Builder, Programs};
 /// How many ports in a row a lab takes, on its own addresses only.
 pub(super) const PORTS: u16 = 9;
 
+/// The map of the lab with contents.
+const HOSTS: &str = "# hosts\na.lab one\nb.lab two words\n";
+
 const INSTANCES: [(&str, &str); 3] = [
     ("http", include_str!("http.cfg.in")),
     ("ldap", include_str!("ldap.cfg.in")),
@@ -108,7 +111,16 @@ impl Plan {
                 let master = format!("{},mode,600", master.display());
                 let argv = [path(&programs.haproxy), "-W".into(), "-S".into(), master];
                 let argv = argv.into_iter().chain(["-f".into(), path(&file)]);
-                starts.insert(format!("{node}/{instance}"), argv.collect());
+                let mut argv: Vec<String> = argv.collect();
+                if builder.contents {
+                    // The names of files are the same on all nodes.
+                    argv = self.on_node(programs, node, &argv);
+                    fs::write(dir.join("hosts.map"), HOSTS).expect("hosts.map");
+                    for list in ["block.acl", "nets.acl"] {
+                        fs::write(dir.join(list), "").expect("list");
+                    }
+                }
+                starts.insert(format!("{node}/{instance}"), argv);
             }
         }
         if builder.haproxy {
@@ -132,8 +144,9 @@ impl Plan {
     ) -> String {
         let dir = self.dir.join(node);
         let socket = |level| path(&dir.join(socket_name(instance, level)));
-        let values: [(&str, &str); 7] = [
+        let values: [(&str, &str); 8] = [
             ("NODE", node),
+            ("DIR", &path(&dir)),
             ("INSTANCE", instance),
             ("IP", &self.ip(node)),
             ("ADMIN", &socket("admin")),
@@ -312,7 +325,12 @@ fn haproxies(builder: &Builder) -> Vec<(&'static str, String)> {
         } else {
             ""
         };
-        let all = [global, puppet.1, ldap.1, http.1, extras].concat();
+        let contents = if builder.contents {
+            include_str!("contents.cfg.in")
+        } else {
+            ""
+        };
+        let all = [global, puppet.1, ldap.1, http.1, extras, contents].concat();
         vec![("haproxy", all)]
     }
 }

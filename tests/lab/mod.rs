@@ -59,6 +59,7 @@ pub(crate) struct Builder {
     count: u8,
     haproxy: bool,
     extras: bool,
+    contents: bool,
     instances: bool,
     sshd_lines: BTreeMap<String, Vec<String>>,
     unprivileged: Vec<String>,
@@ -70,6 +71,13 @@ impl Builder {
     /// Adds the backends of `extras.cfg.in`: tracking, disabled in the file, soft stop, no check, no address and so on.
     pub(crate) fn extras(mut self) -> Self {
         self.extras = true;
+        self
+    }
+
+    /// Adds what `contents.cfg.in` has: the map `/run/haproxy/hosts.map` and the ACLs `block.acl` and `nets.acl` beside it,
+    /// and a frontend at `contents.sock` of [`Lab::run_dir`] that shows what they hold.
+    pub(crate) fn contents(mut self) -> Self {
+        self.contents = true;
         self
     }
 
@@ -249,6 +257,7 @@ impl Lab {
             count,
             haproxy: true,
             extras: false,
+            contents: false,
             instances: false,
             sshd_lines: BTreeMap::new(),
             unprivileged: Vec::new(),

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use indexmap::IndexMap;
 
 use super::Line;
-use crate::exec::change::{Entry, EntryKind, LedgerRow};
+use crate::exec::change::{Entry, EntryKind, LedgerContent, LedgerRow};
 use crate::haproxy::name::ServerName;
 use crate::haproxy::select::{Selector, SelectorError, select_names};
 
@@ -124,6 +124,12 @@ impl OnNode {
     pub(in crate::cli) fn rows(&self) -> &[LedgerRow] {
         let entry = self.result.as_ref().or(self.intent.as_ref());
         entry.map_or(&[], |entry| &entry.rows)
+    }
+
+    /// The contents of HAProxy's memory, as they were written down last.
+    pub(in crate::cli) fn contents(&self) -> &[LedgerContent] {
+        let entry = self.result.as_ref().or(self.intent.as_ref());
+        entry.map_or(&[], |entry| &entry.contents)
     }
 
     /// Forgets all servers but those that the selectors mean.

@@ -38,6 +38,7 @@ fn entry(node: &str) -> Entry {
             weight_before: 1,
             ..LedgerRow::default()
         }],
+        contents: Vec::new(),
     }
 }
 

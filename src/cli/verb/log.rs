@@ -15,7 +15,7 @@ use crate::cli::ledger::history::{History, OnNode, Past, Verdict};
 use crate::cli::ledger::{self, Line};
 use crate::cli::resolve::{Invocation, nodes, show, sockets};
 use crate::cli::task::{Here, Request};
-use crate::exec::change::LedgerRow;
+use crate::exec::change::{LedgerContent, LedgerRow};
 use crate::haproxy::select::Selector;
 use crate::nodeset::{self, GroupError, Groups, NodeSet};
 use crate::report::text::write_visible;
@@ -306,7 +306,8 @@ fn text(
         for (node, on) in &change.nodes {
             let touched = on.rows().iter().map(|row| told(on, row));
             let failed = on.message().map(str::to_owned);
-            for line in touched.chain(failed) {
+            let replaced = on.contents().iter().map(|content| replaced(on, content));
+            for line in touched.chain(replaced).chain(failed) {
                 lines.entry(line).or_default().push(node);
             }
         }
@@ -335,6 +336,28 @@ fn second(time: &str) -> String {
     match time.split_once('.') {
         Some((whole, _)) => format!("{whole}Z"),
         None => time.to_owned(),
+    }
+}
+
+/// What became of a map, an ACL or a certificate, in words.
+fn replaced(on: &OnNode, content: &LedgerContent) -> String {
+    let instance = content.instance.as_ref();
+    let instance = instance.map_or_else(String::new, |instance| format!("{instance}: "));
+    let LedgerContent {
+        kind,
+        name,
+        before,
+        wanted,
+        ..
+    } = content;
+    let start = format!("{instance}{kind} {name}: {before}");
+    match (on.verdict(), &content.after) {
+        (Verdict::Done, Some(after)) => format!("{start} -> {after}"),
+        (Verdict::Unfinished, _) => {
+            format!("{start}, to become {wanted}, not known what came of it")
+        }
+        (verdict, Some(after)) => format!("{start} -> {after}, {}", verdict.as_str()),
+        (verdict, None) => format!("{start}, {}", verdict.as_str()),
     }
 }
 

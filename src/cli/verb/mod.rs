@@ -4,6 +4,7 @@
 pub mod change;
 pub mod completions;
 pub mod config;
+mod content;
 pub mod copy;
 mod drop_in;
 pub mod fetch;
@@ -12,6 +13,7 @@ pub mod journal;
 pub mod lab;
 pub mod links;
 pub mod log;
+pub mod patterns;
 pub mod ping;
 pub mod question;
 pub mod run;
@@ -171,6 +173,16 @@ pub(crate) static VERBS: &[Verb] = &[
         "log",
         "Show the changes that were written down: who, when, what, why, and what came of it; with --user only that user's",
         takes::RECORDS,
+    ),
+    row::<patterns::MapArgs>(
+        "map",
+        "Show HAProxy's maps, and change them everywhere at once",
+        takes::CONTENT,
+    ),
+    row::<patterns::AclArgs>(
+        "acl",
+        "Show HAProxy's ACLs, and change them everywhere at once",
+        takes::CONTENT,
     ),
     row::<question::InfoArgs>("info", "Show HAProxy's process", takes::QUESTION),
     row::<question::StatArgs>("stat", "Show HAProxy's counters as CSV", takes::QUESTION),

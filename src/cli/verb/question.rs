@@ -1,17 +1,21 @@
 //! `info`, `stat`, `sess` and `raw`: HAProxy's own words, gathered.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::VerbArgs;
 use crate::answer::{Answer, Said};
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
+use crate::cli::input;
 use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
 use crate::haproxy::command::Command;
-use crate::haproxy::raw::RawCommand;
+use crate::haproxy::payload::Payload;
+use crate::haproxy::raw::{RawCommand, RawError};
 use crate::work::haproxy::Asker;
 use crate::work::haproxy::question::Question;
 
@@ -36,6 +40,9 @@ pub struct RawArgs {
     /// Send a lower level first, so that nothing can be changed by mistake
     #[arg(long)]
     pub read_only: bool,
+    /// Send the lines of FILE (- is standard input) behind the command, which HAProxy takes as its payload
+    #[arg(long, value_name = "FILE", conflicts_with = "read_only")]
+    pub payload: Option<PathBuf>,
 }
 
 /// Asks all nodes a question.
@@ -75,12 +82,29 @@ impl VerbArgs for SessArgs {
 
 impl VerbArgs for RawArgs {
     fn request(self) -> Result<Request, CliError> {
-        let typed = RawCommand::parse(&self.command).map_err(|error| {
-            CliError::usage(format!(
+        let wrong = |error: RawError| {
+            let refused = CliError::usage(format!(
                 "cannot send `{}`: {error}",
                 self.command.escape_debug()
-            ))
-        })?;
+            ));
+            match error {
+                RawError::Payload => refused.hint("--payload FILE sends one"),
+                _ => refused,
+            }
+        };
+        if let Some(file) = &self.payload {
+            let typed = RawCommand::before_payload(&self.command).map_err(wrong)?;
+            let text = Zeroizing::new(input::read(file)?);
+            let payload = Payload::new(typed.as_str(), &text).map_err(|error| {
+                CliError::usage(format!("cannot send {}: {error}", file.display()))
+            })?;
+            return Ok(Request::Nodes(Box::new(Ask {
+                command: Command::RawPayload(typed, payload),
+                answer: Answer::Raw,
+                changes: Some(self.command),
+            })));
+        }
+        let typed = RawCommand::parse(&self.command).map_err(wrong)?;
         if self.read_only {
             let lowered = RawCommand::parse(&format!("user;{}", self.command))
                 .map_err(|error| CliError::usage(error.to_string()))?;

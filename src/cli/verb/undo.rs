@@ -10,7 +10,7 @@ use super::change::{ChangeFlags, HEALTH, Making, make};
 use crate::cli::again::again;
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
-use crate::cli::ledger::history::{History, Past};
+use crate::cli::ledger::history::{History, OnNode, Past};
 use crate::cli::ledger::{self, About};
 use crate::cli::resolve::{Invocation, Job, nodes, sockets};
 use crate::cli::task::{Effect, Request, Task};
@@ -106,6 +106,14 @@ impl Task for Undo {
                 })?;
                 self.add(left, label);
             }
+        }
+        let mut contents = past.nodes.values().flat_map(OnNode::contents);
+        if let Some(content) = contents.next() {
+            return Err(CliError::usage(format!(
+                "{} replaced {} {}, whose old content is not in the audit log",
+                past.id, content.kind, content.name
+            ))
+            .hint("give it its old content in the same way"));
         }
         if self.left.is_empty() {
             let wrong = format!(

@@ -42,6 +42,35 @@ pub struct Entry {
     pub message: Option<String>,
     /// The servers.
     pub rows: Vec<LedgerRow>,
+    /// Contents of HAProxy's memory that are replaced as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<LedgerContent>,
+}
+
+/// One content of an entry: a map, an ACL or a certificate. What is in it is not written down.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerContent {
+    /// The stats socket.
+    pub socket: String,
+    /// The instance of HAProxy, where a node has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// `map`, `acl` or `cert`.
+    pub kind: String,
+    /// Its name, which is that of its file.
+    pub name: String,
+    /// What was served before, in a few words.
+    pub before: String,
+    /// What was to be served.
+    pub wanted: String,
+    /// What was read last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Whether the file on the node was part of it; else the next reload forgets it.
+    pub with_file: bool,
+    /// `done`, `unchanged`, `failed`, `unverified`, `restored` or `not-begun`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
 }
 
 /// One server of an entry.

@@ -40,7 +40,7 @@ use crate::work::haproxy::read::{Found, NodeReading, Read};
 use crate::work::haproxy::status::no_match;
 use crate::work::haproxy::{Masters, Sockets};
 
-pub use ledger::{Entry, EntryKind, Ledger, LedgerRow};
+pub use ledger::{Entry, EntryKind, Ledger, LedgerContent, LedgerRow};
 pub use note::Note;
 use rows::Targets;
 use run::Phase;

@@ -57,6 +57,7 @@ impl Steps<'_> {
                 verdict: None,
                 message: None,
                 rows: rows.map(row).collect(),
+                contents: Vec::new(),
             };
             if kind == EntryKind::Result {
                 let failure = match &self.outcomes[node.index()] {

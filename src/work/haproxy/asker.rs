@@ -98,10 +98,7 @@ impl Asker {
             ),
         };
         let mut stream = session.open(endpoint).await?;
-        stream
-            .write_all(format!("{command}\n").as_bytes())
-            .await
-            .map_err(broken)?;
+        stream.write_all(&command.wire()).await.map_err(broken)?;
         stream.flush().await.map_err(broken)?;
         if command.is_for_master() {
             stream.shutdown().await.map_err(broken)?;
@@ -151,6 +148,21 @@ impl Asker {
                         "{endpoint} is the socket of HAProxy's master, not a stats socket; name one of `stats socket` with --socket"
                     ),
                 ));
+            }
+        }
+    }
+
+    /// The first place where a HAProxy answers.
+    pub(super) async fn find<'a>(
+        &self,
+        session: &mut dyn Session,
+        endpoints: &'a [Endpoint],
+    ) -> Result<&'a Endpoint, Failure> {
+        match endpoints {
+            [only] => Ok(only),
+            several => {
+                let asked = self.ask_first(session, several, &Command::ShowInfo).await;
+                asked.map(|(endpoint, _)| endpoint)
             }
         }
     }

@@ -4,9 +4,11 @@ mod asker;
 pub mod change;
 mod look;
 mod master;
+pub mod patterns;
 pub mod question;
 pub mod read;
 pub mod status;
+pub mod transaction;
 
 use tokio::sync::watch;
 
