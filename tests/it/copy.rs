@@ -123,12 +123,14 @@ fn a_file_goes_where_scp_would_put_it() {
     for node in ["lb1", "lb2"] {
         fs::create_dir(home(&lab, node).join("folder")).unwrap();
         fs::write(home(&lab, node).join("old"), "old").unwrap();
+        chmod(&home(&lab, node).join("old"), 0o640);
     }
-    for (dest, lands) in [
-        ("~/folder", "folder/f 1'"),
-        ("~/folder/", "folder/f 1'"),
-        ("~/old", "old"),
-        ("~/new $x", "new $x"),
+    // What is replaced keeps its permissions.
+    for (dest, lands, expected) in [
+        ("~/folder", "folder/f 1'", 0o750),
+        ("~/folder/", "folder/f 1'", 0o750),
+        ("~/old", "old", 0o640),
+        ("~/new $x", "new $x", 0o750),
     ] {
         let ran = run_in(&lab, here.path(), &["copy", "f 1'", "--dest", dest]);
         assert_eq!(ran.code, Some(0), "{ran}");
@@ -141,7 +143,7 @@ fn a_file_goes_where_scp_would_put_it() {
         for node in ["lb1", "lb2"] {
             let landed = home(&lab, node).join(lands);
             assert!(fs::read(&landed).unwrap() == big, "{dest}");
-            assert_eq!(mode(&landed), 0o750);
+            assert_eq!(mode(&landed), expected, "{dest}");
         }
     }
     // Nothing temporary is left.
