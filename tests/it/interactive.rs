@@ -354,7 +354,14 @@ fn connections_stay_open_and_lost_ones_come_back() {
         "lb1: lb1\nlb2: lb2\n"
     );
     assert_eq!((logins("lb1"), logins("lb2")), (2, 1));
-    begin(&mut terminal, "echo begun; sleep 1000", "lb[1-2]");
+    let here = tempfile::tempdir().unwrap();
+    let command = format!(
+        "echo begun; : >{}/$(hostname); sleep 1000",
+        here.path().display()
+    );
+    terminal.keys(&format!("{command}\r"));
+    let begun = |node: &str| here.path().join(node).exists();
+    until("nodes at work", None, || begun("lb1") && begun("lb2"));
     terminal.keys("\x03");
     let shown = terminal.until("lb[1-2] (2)> ");
     assert!(shown.contains("lb[1-2]: begun\n"), "{shown}");
