@@ -59,14 +59,15 @@ pub(super) fn push_text(pattern: &mut String, text: &str) {
 }
 
 /// How long an IPv6 address in brackets is that a text begins with, as in `[::1]` and `ssh://[fe80::1%eth0]:22`: it is
-/// text, and no range set. `before` is what stands in front of it.
+/// text, and no range set. `before` is what stands in front of it; behind it there may only be a port.
 pub(super) fn address_length(before: &str, text: &str) -> Option<usize> {
-    let (inside, _) = text.strip_prefix('[')?.split_once(']')?;
+    let (inside, behind) = text.strip_prefix('[')?.split_once(']')?;
     let (address, zone) = inside.split_once('%').unwrap_or((inside, ""));
     let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let is_host = before.is_empty() || before.ends_with(['@', '/']);
     let fits = is_host
+        && (behind.is_empty() || behind.starts_with(':'))
         && address.matches(':').nth(1).is_some()
         && address.bytes().all(is_address)
         && zone.bytes().all(is_zone);

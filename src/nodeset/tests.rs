@@ -458,3 +458,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn behind_an_address_in_brackets_stands_a_port_or_nothing() {
+    for text in ["[fe80::1]1..8", "[::1]x", "root@[::1]1", "ssh://[::1][1-2]"] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+}

@@ -1,7 +1,8 @@
-//! The layers hold: every `crate::` path in `src` is compared with one table.
+//! The layers hold: every `crate::` path in `src` is compared with one table. And files and functions stay short enough
+//! to be read at once.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const CORE: &str = "event answer plan nodeset gather gateway haproxy service topology destination ini yaml placeholder lines trace";
 
@@ -125,11 +126,143 @@ fn visit(folder: &Path, module: Option<&str>, found: &mut Vec<String>) {
     }
 }
 
+/// What parts of the front may not name: a folder of `src`, and the beginnings of paths.
+const FORBIDDEN: [(&str, &[&str]); 2] = [
+    // From what was typed to what will happen: the same for all fronts and verbs.
+    (
+        "cli/resolve",
+        &["cli::front", "cli::verb", "super::front", "super::verb"],
+    ),
+    // Fronts are words. How a node is reached is made in `cli::resolve`.
+    (
+        "cli/front",
+        &[
+            "transport::gateway",
+            "transport::local",
+            "transport::openssh",
+            "transport::pdsh",
+            "transport::rsh",
+            "transport::shell",
+            "transport::sim",
+            "transport::slurm",
+            "transport::ssh",
+            "transport::sudo",
+        ],
+    ),
+];
+
+/// The longest file, and the longest function, in lines.
+const LONGEST: (usize, usize) = (600, 80);
+
+/// Functions that are longer and have yet to be cut.
+const UNCUT: [&str; 5] = ["begin", "fetch", "prepare", "read_range", "settings"];
+
+/// Every source file below a folder.
+fn sources(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).expect("source file");
+            found.push((path.display().to_string(), text));
+        }
+    }
+    found
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The functions of a file that is formatted, with their lengths: the end is the brace that is indented as the start.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let words = [
+        "pub ",
+        "pub(super) ",
+        "pub(crate) ",
+        "pub(in crate::cli) ",
+        "const ",
+        "async ",
+    ];
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let mut rest = line.trim_start();
+        let indent = &line[..line.len() - rest.len()];
+        while let Some(more) = words.iter().find_map(|word| rest.strip_prefix(word)) {
+            rest = more;
+        }
+        let Some(name) = rest.strip_prefix("fn ") else {
+            continue;
+        };
+        let is_end = |line: &str| line.strip_prefix(indent) == Some("}");
+        let is_next = |line: &str| {
+            line.ends_with(';')
+                && line
+                    .strip_prefix(indent)
+                    .is_some_and(|rest| rest.starts_with(')'))
+        };
+        let length = lines[at..]
+            .iter()
+            .position(|line| is_end(line) || is_next(line));
+        let name = name.split(['(', '<']).next().unwrap_or_default();
+        // What has no body of its own, or all in one line, has no such end or a length of one.
+        if !line.ends_with([';', '}']) {
+            found.push((name, length.expect("an end") + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn fronts_and_what_resolves_for_them_stay_apart() {
+    for (folder, forbidden) in FORBIDDEN {
+        let files = sources(&src().join(folder));
+        assert!(!files.is_empty(), "{folder}");
+        for (path, text) in files {
+            for line in text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+            {
+                let named = forbidden.iter().find(|path| line.contains(**path));
+                assert_eq!(named, None, "{path}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_can_be_read_at_once() {
+    let (file, function) = LONGEST;
+    let mut long = Vec::new();
+    for (path, text) in sources(&src()) {
+        let lines = text.lines().count();
+        if lines > file {
+            long.push(format!("{path} has {lines} lines"));
+        }
+        for (name, lines) in functions(&text) {
+            if lines > function && !UNCUT.contains(&name) {
+                long.push(format!("{path}: {name} has {lines} lines"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn functions_are_measured() {
+    let text = "impl X {\n    pub(super) async fn a<'a>(\n        b: u8,\n    ) -> u8 {\n        b\n    }\n}\nfn c() {}\nfn d() {\n}\n";
+    assert_eq!(functions(text), [("a", 5), ("d", 2)]);
+    let text = "trait T {\n    fn a(\n        b: u8,\n    ) -> u8;\n    fn e();\n}\n";
+    assert_eq!(functions(text), [("a", 3)]);
+}
+
 #[test]
 fn imports_point_down() {
     let mut found = Vec::new();
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    visit(&src, None, &mut found);
+    visit(&src(), None, &mut found);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 

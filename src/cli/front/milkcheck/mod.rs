@@ -1,48 +1,32 @@
 //! `milkcheck`, and `hash service`: services in the order of their dependencies (MilkCheck 1.2.4).
 
 mod embedded;
+mod error;
 mod last;
+mod load;
 mod lookups;
 mod native;
 mod options;
+mod perform;
 mod procedure;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::time::SystemTime;
 
 use crate::cli::console::Console;
 use crate::cli::error::CliError;
 use crate::cli::request::Options;
 use crate::cli::resolve::groups::resolver;
-use crate::cli::resolve::{Invocation, NodeAccess, nodes};
-use crate::cli::runtime::Runtime;
+use crate::cli::resolve::{Invocation, nodes};
 use crate::cli::site::Site;
-use crate::cli::state;
 use crate::config::Environment;
-use crate::config::milkcheck::{self, MilkcheckConf, Report};
-use crate::config::services::{self, Loaded};
-use crate::exec::services::{ServiceSettings, ServicesEnd, run_services};
-use crate::nodeset::NodeSet;
-use crate::plan::NodeName;
-use crate::report::ServiceReporter;
-use crate::report::services::{
-    GraphView, ServiceJson, ServiceLive, ServiceLook, ServiceText, SummaryReport,
-};
-use crate::service::definition::Definition;
-use crate::service::expand::NodeFilter;
+use crate::config::milkcheck::MilkcheckConf;
+use crate::report::services::GraphView;
 use crate::service::resolve::Purpose;
-use crate::service::{
-    Direction, Graph, Place, Request, ServiceError, ServiceId, Status, Walk, resolve,
-};
-use crate::terminal::size;
-use crate::transport::shell::Shell;
+use crate::service::{Graph, ServiceError, ServiceId};
 
-use last::Last;
+use error::Error;
 use lookups::SystemLookups;
-use native::Natives;
 use options::{GraphForm, HELP, OptionError, Options as Words, Parsed};
 
 /// A mistake of the user.
@@ -93,45 +77,6 @@ pub fn run_asked(asked: Invocation<'_>, words: &[OsString], console: &mut Consol
     }
 }
 
-/// Why there is nothing to run.
-#[derive(Debug)]
-enum Error {
-    /// The command line is wrong.
-    Options(String),
-    /// Something else is.
-    Message(String),
-    /// The services are.
-    Services(Box<ServiceError>),
-    /// Our output cannot be written.
-    Output,
-    /// The system would not let us work.
-    System(String),
-}
-
-impl From<ServiceError> for Error {
-    fn from(error: ServiceError) -> Self {
-        Self::Services(Box::new(error))
-    }
-}
-
-impl From<CliError> for Error {
-    fn from(error: CliError) -> Self {
-        Self::Message(error.to_string())
-    }
-}
-
-impl Error {
-    fn system(error: CliError) -> Self {
-        Self::System(error.to_string())
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(_: io::Error) -> Self {
-        Self::Output
-    }
-}
-
 struct Front<'a> {
     called: &'a str,
     asked: Invocation<'a>,
@@ -162,7 +107,7 @@ impl Front<'_> {
         };
         self.verbosity = options.verbosity;
         self.lay_over(&mut options)?;
-        let conf = self.configuration(&options)?;
+        let conf = self.configuration()?;
         let action = match options.graph {
             Some(form) => {
                 let graph = self.load(&conf, &mut options, Purpose::Check, &mut lookups)?;
@@ -187,60 +132,6 @@ impl Front<'_> {
                 self.perform(&graph, (&conf, &options, &action), &lookups)
             }
         }
-    }
-
-    /// The main configuration file's values.
-    fn configuration(&mut self, _options: &Words) -> Result<MilkcheckConf, Error> {
-        let path = self
-            .environment()
-            .get("MILKCHECK_CONF")
-            .map_or_else(|| PathBuf::from(milkcheck::DEFAULT_PATH), PathBuf::from);
-        match milkcheck::load(&path).map_err(Error::Message)? {
-            Some(conf) => Ok(conf),
-            None => {
-                if self.verbosity >= 2 {
-                    let message = format!("Configuration file {} not found", path.display());
-                    self.log("WARNING", &message);
-                }
-                Ok(MilkcheckConf::default())
-            }
-        }
-    }
-
-    /// Reads the service files and makes their graph.
-    fn load(
-        &mut self,
-        conf: &MilkcheckConf,
-        options: &mut Words,
-        purpose: Purpose,
-        lookups: &mut SystemLookups<'_>,
-    ) -> Result<Graph, Error> {
-        let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
-        let is_of_procedure =
-            |word: &String| word == PROCEDURE || procedure::part(PROCEDURE, word).is_some();
-        let names_procedure = options.words.iter().any(is_of_procedure);
-        let mut loaded = if directory.is_dir() {
-            services::load(directory, &mut |name| lookups.names(name))?
-        } else if names_procedure {
-            Loaded::default()
-        } else {
-            let message = format!("Invalid directory '{}'", directory.display());
-            return Err(Error::Message(message));
-        };
-        let is_defined = |service: &Definition| service.name == PROCEDURE;
-        if names_procedure && !loaded.definitions.services.iter().any(is_defined) {
-            self.add_procedure(&mut loaded.definitions, options)?;
-        }
-        for warning in &loaded.warnings {
-            if self.is_chatty() || warning.is_loss && self.verbosity >= 1 {
-                let message = format!("{}: {}", warning.origin, warning.message);
-                self.log("WARNING", &message);
-            }
-        }
-        let filter = node_filter(options);
-        let defines = &options.defines;
-        let graph = resolve(&loaded.definitions, purpose, defines, &filter, lookups)?;
-        Ok(graph)
     }
 
     fn environment(&self) -> &Environment {
@@ -288,7 +179,7 @@ impl Front<'_> {
         )?;
         self.console.out.flush()?;
         let mut answer = String::new();
-        // Who cannot answer has not said yes.
+        // No answer is a no.
         let _ = io::stdin().lock().read_line(&mut answer);
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
@@ -314,207 +205,6 @@ impl Front<'_> {
             GraphForm::Text => self.console.out.write_all(view.text().as_bytes())?,
         }
         Ok(0)
-    }
-
-    /// Runs an action.
-    fn perform(
-        &mut self,
-        graph: &Graph,
-        (conf, options, action): (&MilkcheckConf, &Words, &str),
-        lookups: &SystemLookups<'_>,
-    ) -> Result<u8, Error> {
-        let is_reversed = conf.reverse_actions.iter().any(|name| name == action);
-        let direction = if is_reversed {
-            Direction::Reverse
-        } else {
-            Direction::Forward
-        };
-        let last = self.last(conf, options);
-        let mut services = services_named(graph, &options.words)?;
-        if options.failed_of_last {
-            let failed = last.as_ref().and_then(|last| last.failed(action));
-            let failed = failed.ok_or_else(|| {
-                Error::Message(format!("No run of {action} with these services is known"))
-            })?;
-            services = failed
-                .iter()
-                .filter_map(|name| graph.find_top(name))
-                .collect();
-            if services.is_empty() {
-                self.console.complain(format_args!(
-                    "{}: nothing failed in the last run of {action}",
-                    self.called
-                ));
-                return Ok(0);
-            }
-        }
-        let top = |name: &String| graph.find_top(name);
-        let request = Request {
-            action,
-            direction,
-            services,
-            locked: options.locked.iter().filter_map(top).collect(),
-            tags: options.tags.clone(),
-            no_dependencies: options.no_dependencies,
-        };
-        let mut walk = Walk::new(graph, &request)?;
-        self.know_action(graph, &walk, action)?;
-        let natives = Natives::prepare(
-            (graph, &walk, action),
-            self.asked,
-            self.console,
-            (lookups.groups, self.is_embedded),
-        )?;
-        let access = self.access(graph, options)?;
-        let remote = access.as_ref().map(|access| &*access.reached.transport);
-        let limits = access.as_ref().map(|access| access.limits);
-        let scratch = self.asked.site.scratch();
-        let fanout = self
-            .asked
-            .options
-            .reach
-            .fanout
-            .or(NonZeroUsize::new(conf.fanout));
-        let settings = ServiceSettings {
-            here: &Shell,
-            remote: remote.unwrap_or(&Shell),
-            native: &natives,
-            fanout: fanout.unwrap_or(NonZeroUsize::MIN),
-            limits: limits.unwrap_or_default(),
-            dry_run: options.dry_run,
-            scratch: &scratch,
-        };
-        let look = self.look(options.report.unwrap_or(conf.report), direction);
-        let terminal_lock = self.console.terminal_lock.clone();
-        let (out, err) = (&mut self.console.out, &mut self.console.err);
-        let mut reporter: Box<dyn ServiceReporter> = if options.json {
-            Box::new(ServiceJson::new(graph, out, SystemTime::now))
-        } else {
-            let text = ServiceText::new(graph, look, out, err);
-            if look.bare {
-                Box::new(ServiceLive::new(graph, text))
-            } else {
-                Box::new(text)
-            }
-        };
-        let runtime = Runtime::start().map_err(Error::system)?;
-        let (end, signal) = runtime
-            .attend(Some(&terminal_lock), async |requests| {
-                run_services(graph, &mut walk, &settings, requests, &mut *reporter).await
-            })
-            .map_err(Error::system)?;
-        drop(reporter);
-        match end {
-            ServicesEnd::Over => {
-                self.remember(last.as_ref(), graph, &walk, (action, options));
-                self.judge(&walk, &natives)
-            }
-            ServicesEnd::Interrupted => Ok(signal.map_or(INTERRUPTED, |number| 128 + number)),
-            ServicesEnd::OutputLost(error) => Err(error.into()),
-        }
-    }
-
-    /// The exit code of a run that came to its end.
-    fn judge(&mut self, walk: &Walk<'_>, natives: &Natives) -> Result<u8, Error> {
-        if natives.changed() && self.verbosity > 0 {
-            let called = self.called;
-            self.console.complain(format_args!(
-                "{called}: note: HAProxy forgets this at its next reload or restart"
-            ));
-        }
-        let verdict = walk.verdict();
-        let unmatched = natives.unmatched();
-        for server in &unmatched {
-            self.log(
-                "ERROR",
-                &format!("No instance of the run has the server '{server}'"),
-            );
-        }
-        Ok(if verdict.is_failure() || !unmatched.is_empty() {
-            FAILED
-        } else if verdict == Status::Warning {
-            WARNED
-        } else {
-            0
-        })
-    }
-
-    fn look(&self, report: Report, direction: Direction) -> ServiceLook {
-        let is_live = self.console.out_is_terminal && self.console.err_is_terminal;
-        ServiceLook {
-            verbosity: self.verbosity,
-            summary: match report {
-                Report::No => SummaryReport::No,
-                Report::Default => SummaryReport::Short,
-                Report::Full => SummaryReport::Full,
-            },
-            width: self.columns(),
-            live: is_live,
-            bare: is_live && self.called == "service" && self.verbosity > 0,
-            escape: self.console.out_is_terminal,
-            timed: (self.called == "service").then_some(direction),
-            clock,
-        }
-    }
-
-    /// Where it is remembered what failed, if there is such a place.
-    fn last(&self, conf: &MilkcheckConf, options: &Words) -> Option<Last> {
-        let state = state::folder(&self.asked.site.environment)?;
-        let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
-        Some(Last::new(&state, directory))
-    }
-
-    /// Remembers what failed. A run that looks at nothing is not worth remembering.
-    fn remember(
-        &mut self,
-        last: Option<&Last>,
-        graph: &Graph,
-        walk: &Walk<'_>,
-        (action, options): (&str, &Words),
-    ) {
-        let (Some(last), false) = (last, options.dry_run) else {
-            return;
-        };
-        let failed = graph
-            .tops()
-            .iter()
-            .filter(|id| walk.status(**id).is_some_and(Status::is_failure))
-            .map(|id| graph.service(*id).name.to_string())
-            .collect();
-        if let (Err(error), true) = (last.remember(action, failed), self.is_chatty()) {
-            self.log("WARNING", &format!("Cannot remember what failed: {error}"));
-        }
-    }
-
-    /// How nodes are reached, if any is.
-    fn access(&self, graph: &Graph, words: &Words) -> Result<Option<NodeAccess>, Error> {
-        let is_remote = graph
-            .actions()
-            .iter()
-            .any(|action| action.place == Place::Remote);
-        if !is_remote || words.dry_run {
-            return Ok(None);
-        }
-        let nodes: NodeSet = graph.nodes().iter().collect();
-        let mut options = self.asked.options.clone();
-        options.targets.lab = words.lab;
-        let asked = Invocation {
-            options: &options,
-            ..self.asked
-        };
-        Ok(Some(NodeAccess::resolve(asked, &nodes, self.console)?))
-    }
-
-    fn columns(&self) -> usize {
-        let configured = || {
-            self.environment()
-                .text("COLUMNS")
-                .and_then(|text| text.parse().ok())
-        };
-        size::columns()
-            .or_else(configured)
-            .filter(|columns| *columns > 0)
-            .unwrap_or(80)
     }
 
     /// Whether more is told than MilkCheck tells.
@@ -598,18 +288,4 @@ fn services_named(graph: &Graph, names: &[String]) -> Result<Vec<ServiceId>, Err
         }
     }
     Ok(found)
-}
-
-fn node_filter(options: &Words) -> NodeFilter {
-    let names = |set: &NodeSet| set.iter().map(NodeName::from).collect::<Vec<_>>();
-    let shown = |set: &Option<NodeSet>| set.as_ref().map(ToString::to_string).unwrap_or_default();
-    NodeFilter {
-        only: options.only.as_ref().map(names),
-        without: match (&options.only, &options.without) {
-            (None, Some(without)) => names(without),
-            _ => Vec::new(),
-        },
-        shown_only: shown(&options.only),
-        shown_without: shown(&options.without),
-    }
 }
