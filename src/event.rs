@@ -226,7 +226,7 @@ error_codes! {
     Resolve = "E_RESOLVE", Unreached;
     /// No connection: no route, network down.
     Connect = "E_CONNECT", Unreached;
-    /// Nobody listens on the port.
+    /// Nothing listens on the port.
     Refused = "E_REFUSED", Unreached;
     /// sshd sheds load (MaxStartups or a ban).
     MaxStartups = "E_MAXSTARTUPS", Unreached;
@@ -266,7 +266,7 @@ error_codes! {
     Deadline = "E_DEADLINE", Unreached;
     /// We were stopped before the node was done.
     Stopped = "E_STOPPED", Unreached;
-    /// The socket of HAProxy is missing, is no socket, or nobody listens there.
+    /// The socket of HAProxy is missing, is no socket, or nothing listens there.
     Socket = "E_SOCKET", Command;
     /// The socket does not let this user in, or its level is too low.
     Permission = "E_PERMISSION", Command;
@@ -397,7 +397,7 @@ pub struct Summary {
 /// What ended a run before its time.
 #[derive(Debug)]
 pub enum Ending {
-    /// Somebody asked, with a signal.
+    /// A signal asked for it.
     Stopped,
     /// More nodes failed than the plan tolerates, or a gate between batches did not open; the reason in words.
     Threshold(String),

@@ -1,6 +1,6 @@
-//! What may be asked of the person in front of the program while a run goes on.
+//! What may be asked of the user while a run goes on.
 //!
-//! Who asks and how is a face's business (`terminal::ask`); a transport only holds a [`Prompter`].
+//! How to ask is decided in `terminal::ask`; a transport only holds a [`Prompter`].
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// An answer to come; `None` when nobody can be asked or the person gave up.
+/// An answer to come; `None` when there is no terminal to ask on or the user gave up.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
 
 /// Whether what is typed is shown.
@@ -20,13 +20,13 @@ pub enum Echo {
     Hidden,
 }
 
-/// Somebody who can be asked and told things while a run goes on.
+/// Asks and tells the user things while a run goes on.
 pub trait Prompter: Send + Sync + Debug {
     /// Asks one question and waits for one line. Dropping the future takes the question back and leaves
     /// the terminal as it was. Callers ask one question at a time.
     fn ask<'a>(&'a self, prompt: &'a str, echo: Echo) -> Answer<'a>;
 
-    /// Says something the person should know, on one line and without a prefix.
+    /// Says something the user should know, on one line and without a prefix.
     fn warn(&self, message: &str);
 }
 
@@ -53,7 +53,7 @@ impl TerminalLock {
         TerminalGuard(self.clone())
     }
 
-    /// Whether somebody is being asked.
+    /// Whether a question is open.
     #[must_use]
     pub fn is_taken(&self) -> bool {
         self.0.questions.load(Ordering::Relaxed) > 0
@@ -77,7 +77,7 @@ impl Drop for TerminalGuard {
     }
 }
 
-/// Nobody is there: no question has an answer, and warnings are dropped.
+/// No user: no question has an answer, and warnings are dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nobody;
 

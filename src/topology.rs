@@ -10,7 +10,7 @@ use crate::ini::Ini;
 use crate::nodeset::{EvalError, Groups, NodeSet, eval_words};
 use crate::plan::NodeName;
 
-/// Who relays for whom, as seen from one node, the root.
+/// Which gateways relay for which nodes, as seen from one node, the root.
 #[derive(Debug, Clone)]
 pub struct Topology {
     root: NodeName,
@@ -25,9 +25,9 @@ pub struct Topology {
 /// Nodes that reach other nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Who reaches them.
+    /// The nodes that relay.
     pub from: NodeSet,
-    /// Who is reached.
+    /// The nodes that they reach.
     pub to: NodeSet,
 }
 
@@ -40,7 +40,7 @@ pub enum TopologyError {
     /// No route at all.
     #[error("No route found in topology definition!")]
     NoRoute,
-    /// The root is nobody's source.
+    /// No route begins at the root.
     #[error("\"{0}\" is not a valid root node!")]
     Root(String),
     /// A route to its own source.

@@ -23,7 +23,7 @@ pub struct Console {
     pub out_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub err_is_terminal: bool,
-    /// Who has the terminal.
+    /// Whether a question has the terminal.
     pub terminal_lock: TerminalLock,
 }
 

@@ -17,7 +17,7 @@ use crate::event::{ErrorCode, FailureClass, NodeId, Outcome, Summary};
 use crate::nodeset::NodeSet;
 use crate::plan::NodeName;
 
-/// So many runs are remembered.
+/// How many runs are remembered.
 const KEPT: usize = 100;
 
 /// What is remembered of one run. The nodes are folded.

@@ -26,7 +26,7 @@ use crate::work::template::{self, Tailored};
 pub(crate) struct Order {
     #[arg(short = 'T', long, help = placeholders())]
     template: bool,
-    /// Run this file of ours on the nodes; the words after -- are its arguments. It goes there over standard input into
+    /// Run this local file on the nodes; the words after -- are its arguments. It goes there over standard input into
     /// a private temporary file, is run as its first line says, and removed. With --stdin it reads what we read
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     script: Option<PathBuf>,
@@ -122,7 +122,7 @@ impl CommandLine {
         self.pty
     }
 
-    /// Whether it is a file of ours, which goes to the nodes over standard input.
+    /// Whether it is a local file, which goes to the nodes over standard input.
     pub(super) fn is_script(&self) -> bool {
         self.script.is_some()
     }

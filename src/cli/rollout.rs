@@ -1,4 +1,4 @@
-//! How a command is rolled out over its nodes: in batches, behind a gate, with so many failures tolerated.
+//! How a command is rolled out over its nodes: in batches, behind a gate, with a tolerated number of failures.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::transport::BoxFuture;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Roll-out")]
 pub(crate) struct Rollout {
-    /// So many nodes after another: 2, 10%, or a list such as 1,10%,100%
+    /// Sizes of the batches, one after another: 2, 10%, or a list such as 1,10%,100%
     #[arg(long, value_name = "N|N%|LIST")]
     batch: Option<BatchSizes>,
     /// Pause between two batches
@@ -24,13 +24,13 @@ pub(crate) struct Rollout {
     /// A command here that decides between two batches: anything but success ends the run
     #[arg(long, value_name = "COMMAND", requires = "batch")]
     gate: Option<String>,
-    /// Begin no further node once more than so many have failed
+    /// Begin no further node once more than this many have failed
     #[arg(long, value_name = "N|N%")]
     max_fail: Option<Share>,
-    /// Begin no further node once more than so many could not be reached
+    /// Begin no further node once more than this many could not be reached
     #[arg(long, value_name = "N|N%")]
     max_unreachable: Option<Share>,
-    /// Try a connection that failed again, so many times; what was begun is never repeated
+    /// Try a failed connection again, at most N times; what was begun is never repeated
     #[arg(long, value_name = "N", value_parser = times)]
     retry: Option<u32>,
 }
@@ -48,7 +48,7 @@ impl Rollout {
         }
     }
 
-    /// The sizes of the batches for so many nodes; empty for one batch of all.
+    /// The sizes of the batches for this many nodes; empty for one batch of all.
     pub(super) fn sizes(&self, nodes: usize) -> Vec<usize> {
         self.batch
             .iter()
@@ -62,7 +62,7 @@ impl Rollout {
         self.batch_sleep.unwrap_or_default()
     }
 
-    /// What is tolerated, for so many nodes.
+    /// What is tolerated, for this many nodes.
     pub(super) fn tolerance(&self, nodes: usize) -> Tolerance {
         Tolerance {
             retries: self.retry.unwrap_or(0),
@@ -71,7 +71,7 @@ impl Rollout {
         }
     }
 
-    /// Who decides between two batches.
+    /// The command that decides between two batches.
     pub(super) fn gate(&self) -> Option<CommandGate> {
         self.gate.clone().map(CommandGate)
     }
@@ -90,7 +90,7 @@ enum Share {
 }
 
 impl Share {
-    /// So many of the nodes; a share is rounded down.
+    /// A number of nodes; a share is rounded down.
     fn of(self, nodes: usize) -> usize {
         match self {
             Self::Nodes(count) => count,

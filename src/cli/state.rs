@@ -1,4 +1,4 @@
-//! What is remembered from one run to the next: files below `$XDG_STATE_HOME/hash`, nobody else's business.
+//! What is remembered from one run to the next: files below `$XDG_STATE_HOME/hash`, readable by the user alone.
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Writes a file so that whoever reads it sees all of it or what was there before.
+/// Writes a file so that a reader sees either all of it or what was there before.
 ///
 /// # Errors
 /// What the system said; the file is then as it was.

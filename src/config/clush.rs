@@ -133,7 +133,7 @@ impl ClushConf {
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| wrong(MAIN, text, "invalid -O/--option value"))?;
-        // The original strips neither, so `fanout = 3` is the key `fanout `, which nobody knows.
+        // The original strips neither, so `fanout = 3` is the key `fanout `, which is unknown.
         self.set(key, value);
         Ok(())
     }
@@ -212,7 +212,7 @@ impl ClushConf {
         })
     }
 
-    /// At most so many nodes at one time; `default` where no file says.
+    /// The most nodes at work at one time; `default` where no file sets it.
     ///
     /// # Errors
     /// A value that is no whole number.
@@ -276,7 +276,7 @@ impl ClushConf {
         self.main_value("fd_max", 8192, integer)
     }
 
-    /// When there is colour; `None` where nobody says, which is never.
+    /// When there is colour; `None` where it is not set, which means never.
     ///
     /// # Errors
     /// A word that is none of those it may be.
@@ -304,7 +304,7 @@ impl ClushConf {
         }
     }
 
-    /// A text, such as `ssh_user`; `None` when nobody says or it is empty.
+    /// A text, such as `ssh_user`; `None` when it is not set or empty.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         let (text, _) = self.get(key)?;

@@ -56,7 +56,7 @@ values! {
     nodes: String, "HASH_NODES", text;
     /// More nodes than this are refused.
     max_nodes: NonZeroUsize, "HASH_MAX_NODES", number;
-    /// At most so many nodes at work at one time.
+    /// The most nodes at work at one time.
     fanout: NonZeroUsize, "HASH_FANOUT", number;
     /// The form of the output: a name of `--output`.
     output: String, "HASH_OUTPUT", text;
@@ -93,7 +93,7 @@ values! {
 }
 
 impl Values {
-    /// What holds when nobody says otherwise.
+    /// The built-in values.
     #[must_use]
     pub fn built_in() -> Self {
         Self {

@@ -42,7 +42,7 @@ impl fmt::Display for Origin {
 /// What the configuration says, and where each value came from.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The values; what nobody set is `None` or empty.
+    /// The values; what is not set is `None` or empty.
     pub values: Values,
     origins: Vec<(String, Origin)>,
 }
@@ -113,7 +113,7 @@ impl Config {
         })
     }
 
-    /// Where the value of a key came from; `None` when nobody set it.
+    /// Where the value of a key came from; `None` when it is not set.
     #[must_use]
     pub fn origin(&self, key: &str) -> Option<&Origin> {
         let owner = |known: &str| {

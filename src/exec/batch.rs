@@ -26,7 +26,7 @@ pub struct Batches<'a> {
     pub sizes: &'a [usize],
     /// How long to wait between two.
     pub pause: Duration,
-    /// Who decides between two.
+    /// Decides between two batches whether to go on.
     pub gate: Option<&'a dyn Gate>,
 }
 

@@ -10,7 +10,7 @@ use crate::event::{Failure, Outcome};
 use crate::plan::{Limits, NodeName};
 use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
 
-/// Lets at most so many through at one time; the others wait their turn.
+/// Limits how many run at the same time; the others wait their turn.
 #[derive(Debug, Clone)]
 pub(super) struct Limiter {
     state: Arc<Mutex<State>>,
@@ -18,7 +18,7 @@ pub(super) struct Limiter {
 
 #[derive(Debug)]
 struct State {
-    /// The limit while nobody has one.
+    /// The limit while no running action sets one.
     default: usize,
     /// How many actions with each limit run.
     limits: BTreeMap<usize, usize>,
@@ -74,7 +74,7 @@ impl Limiter {
         }
     }
 
-    /// Lets in whoever there is room for.
+    /// Admits waiters while there is room.
     fn admit(&self) {
         loop {
             let next = {
@@ -95,7 +95,7 @@ impl Limiter {
                 state.used += 1;
                 next
             };
-            // If nobody waits any more, the permit comes back by being dropped.
+            // A waiter that has gone drops the permit, which returns it.
             let _ = next.send(Permit(self.clone()));
         }
     }

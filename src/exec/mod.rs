@@ -34,7 +34,7 @@ use worker::Worker;
 /// instead of filling memory; every entry is at most one SSH packet.
 const EVENTS: usize = 64;
 
-/// After so many bytes of output the loop lets the connections have their turn: they live on the same thread,
+/// After this many bytes of output the loop yields to the connections: they live on the same thread,
 /// and nodes that talk without end would keep it busy with showing.
 const TURN: usize = 32 * 1024;
 
@@ -51,7 +51,7 @@ pub struct Executor<'a> {
     pub work: &'a dyn Work,
     /// Where sessions wait for the next dispatch over the same nodes; `None` closes them.
     pub pool: Option<&'a SessionPool>,
-    /// Who reaches some of the nodes instead of the transport, if the work is one command.
+    /// Reaches some of the nodes in place of the transport, if the work is a single command.
     pub launcher: Option<&'a dyn Launcher>,
 }
 
@@ -429,7 +429,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The next question, `None` when nobody can ask any more.
+/// The next question, `None` once no more can come.
 async fn asked(questions: &mut Option<&mut mpsc::Receiver<()>>) -> Option<()> {
     match questions {
         Some(questions) => questions.recv().await,

@@ -31,7 +31,7 @@ impl std::fmt::Debug for SessionPool {
 }
 
 impl SessionPool {
-    /// A pool for so many sessions; those beyond are closed.
+    /// A pool of at most this many sessions; any beyond are closed.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {

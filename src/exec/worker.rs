@@ -55,7 +55,7 @@ impl<'a> Worker<'a> {
     pub(super) async fn run(mut self) -> NodeId {
         let node = self.node;
         let begun = Instant::now();
-        // The loop outlives its workers, so sending fails only when nobody listens any more.
+        // The loop outlives its workers, so sending fails only after the receiver is gone.
         let _ = self.events.send(Event::Started { node }).await;
         let (outcome, session) = match self.connect().await {
             Ok(mut session) => (self.work(&mut *session).await, Some(session)),

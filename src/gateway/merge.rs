@@ -23,7 +23,7 @@ pub type Place = (u32, u32);
 /// The longest stretch; it fits in a line whatever its bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// So many bytes of stretches are remembered.
+/// How many bytes of stretches are remembered.
 pub const BUDGET: usize = 16 * 1024 * 1024;
 
 /// What a stretch costs beside its bytes.
@@ -63,7 +63,7 @@ pub struct Merger {
 }
 
 impl Merger {
-    /// Remembers so many bytes of stretches.
+    /// Remembers at most `budget` bytes of stretches.
     #[must_use]
     pub fn new(budget: usize) -> Self {
         Self {
@@ -192,7 +192,7 @@ impl Merger {
         same
     }
 
-    /// Adds bytes behind a place where nobody said them before; gives back how many.
+    /// Adds bytes that no node has said at this place before; returns how many.
     fn grow(&mut self, place: &mut Place, bytes: &[u8]) -> usize {
         let (id, offset) = *place;
         let room = match self.run_mut(id) {

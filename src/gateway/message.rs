@@ -76,11 +76,11 @@ pub struct Run {
     pub root: String,
     /// The routes from there on, as pairs of folded sets.
     pub routes: Vec<(String, String)>,
-    /// Who runs what, in the order in which they are begun.
+    /// The nodes and their commands, in the order in which they are begun.
     pub jobs: Vec<Job>,
     /// How many inputs there are.
     pub inputs: u32,
-    /// At most so many nodes at one time.
+    /// The most nodes at work at one time.
     pub fanout: usize,
     /// Limits in seconds.
     pub connect: Option<f64>,

@@ -61,7 +61,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// For lines of at most so many bytes.
+    /// For lines of at most `longest` bytes.
     #[must_use]
     pub fn new(longest: usize) -> Self {
         Self {

@@ -108,7 +108,7 @@ pub enum Call {
         #[serde(with = "level")]
         level: Stop,
     },
-    /// Nobody wants to hear of a stream any more: it is to be ended at once.
+    /// The stream is no longer wanted: end it at once.
     Drop {
         /// Which.
         stream: u32,
@@ -173,7 +173,7 @@ pub enum Reply {
         /// Which.
         stream: u32,
     },
-    /// A stream has come to an end that is none.
+    /// A stream broke off before its end.
     Broken {
         /// Which.
         stream: u32,

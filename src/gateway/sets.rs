@@ -5,7 +5,7 @@
 
 use crate::nodeset::{NoGroups, NodeSet, eval_words};
 
-/// Reads a folded set of at most so many nodes.
+/// Reads a folded set of at most `most` nodes.
 ///
 /// # Errors
 /// When it is no folded set, or stands for more nodes: it is not expanded then.

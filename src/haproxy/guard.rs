@@ -15,7 +15,7 @@ pub struct Emptied {
     pub servers: Vec<String>,
 }
 
-/// All servers that go out together with `taken`: themselves and whoever follows them, directly or not.
+/// All servers that go out together with `taken`: themselves and all that track them, directly or not.
 #[must_use]
 pub fn with_trackers<'a>(
     taken: impl IntoIterator<Item = &'a ServerName>,

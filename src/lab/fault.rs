@@ -29,15 +29,15 @@ faults! {
     Drop = "drop";
     /// Waits a second before each thing it says.
     Slow = "slow";
-    /// Nobody listens on its port.
+    /// Nothing listens on its port.
     Refuse = "refuse";
     /// Answers each command and each question to HAProxy without end.
     Flood = "flood";
     /// Its HAProxy has one server in maintenance.
     Disagree = "disagree";
-    /// Nobody listens on the sockets of its HAProxy.
+    /// Nothing listens on the sockets of its HAProxy.
     HaproxyDown = "haproxy-down";
-    /// Lets nobody in.
+    /// Refuses every login.
     AuthFail = "auth-fail";
     /// Shows another host key than the known one.
     ChangedHostKey = "changed-hostkey";

@@ -58,7 +58,7 @@ impl Files {
     /// Writes them, and the key that lets in.
     pub(super) fn write(&mut self, user_key: &PrivateKey) -> Result<(), LabError> {
         // The first value of ssh_config wins, so what is common comes last. The agent and the user's own
-        // keys stay out: sshd counts every key it refuses, and they are nobody's business here.
+        // keys stay out: sshd counts every key it refuses, and none is needed here.
         self.config += &format!(
             "Host *\n    \
              Port {port}\n    \

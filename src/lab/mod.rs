@@ -37,7 +37,7 @@ use server::Fleet;
 /// The user every node knows.
 pub const USER: &str = "lab";
 
-/// Up to so many nodes, each has a host key of its own; a larger fleet shares one.
+/// Up to this many nodes each have a host key of their own; a larger fleet shares one.
 const OWN_HOST_KEYS: usize = 256;
 
 /// The most nodes: as many as [`address`] has addresses for.

@@ -65,7 +65,7 @@ pub(super) async fn serve(channel: Channel<Msg>, handle: &Handle, node: &Node) {
         ending = console.run(&script, node) => ending,
         signal = listen(&mut input, stdin_sender, &ignored, terminal) => signal.map(Ending::Signal),
     };
-    // Without an ending the connection is gone; otherwise whoever goes now misses only the goodbye.
+    // Without an ending the connection is gone; otherwise a client that leaves now misses only the goodbye.
     let _ = match ending {
         None => return,
         Some(Ending::Status(status)) => output.exit_status(status.into()).await,

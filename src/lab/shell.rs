@@ -8,7 +8,7 @@ use crate::event::Stream;
 /// What a node shows as its uptime: the same everywhere, so that answers gather.
 const UPTIME: &str = " 09:41:07 up 42 days,  3:14,  0 users,  load average: 0.08, 0.03, 0.01\n";
 
-/// The commands, for whoever asks for another.
+/// The commands, told when another one is asked for.
 const KNOWN: &str =
     "cat, echo, exit, false, hostname, kill, seq, sleep, trap, true, uname, uptime, whoami, yes";
 
@@ -90,7 +90,7 @@ impl Script {
         }
     }
 
-    /// What somebody gets who asks for a shell.
+    /// The answer to a request for a shell.
     pub(super) fn no_shell() -> Self {
         let message = "lab: there is no shell on this node; give a command, such as `uptime`\n";
         Self(vec![Step {

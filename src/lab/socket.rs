@@ -26,7 +26,7 @@ const UNIX: &[(&str, Socket)] = &[
 /// Longest line taken, as with HAProxy's default `tune.bufsize` of 16384.
 const LINE: usize = 16_383;
 
-/// Who is behind a socket.
+/// What is behind a socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Socket {
     /// The process that serves, at a level (HAProxy configuration manual, `stats socket`).
@@ -61,7 +61,7 @@ impl Socket {
     }
 
     /// The exit status of `transport::ssh::open`'s look at a socket from the node itself: 91 for a path where
-    /// nothing is, 94 where nobody listens, 95 when all is well but there is no program to connect with.
+    /// nothing is, 94 where nothing listens, 95 when all is well but there is no program to connect with.
     pub(super) fn look(node: &Node, socket: &str) -> u8 {
         match UNIX.iter().any(|(known, _)| *known == socket) {
             false if socket.starts_with('/') => 91,

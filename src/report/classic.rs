@@ -56,7 +56,7 @@ impl<W: Write> Classic<W> {
         String::from_utf8_lossy(&shown).into_owned().into()
     }
 
-    /// The header of a block, indented by so many blanks.
+    /// The header of a block, indented by `indent` blanks.
     ///
     /// # Errors
     /// What the writer said.
@@ -109,7 +109,7 @@ impl<W: Write> Classic<W> {
         Ok(())
     }
 
-    /// One line of a node, indented by so many blanks.
+    /// One line of a node, indented by `indent` blanks.
     ///
     /// # Errors
     /// What the writer said.

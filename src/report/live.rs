@@ -19,7 +19,7 @@ use crate::prompt::TerminalLock;
 const SILENT_FOR: Duration = Duration::from_millis(400);
 /// How often the line is drawn at most.
 const EVERY: Duration = Duration::from_millis(100);
-/// From so many pending nodes on, only their number is shown: folding them ten times a second would cost more
+/// With this many pending nodes or more, only their number is shown: folding them ten times a second would cost more
 /// than the run.
 const NAMED: usize = 200;
 

@@ -45,7 +45,7 @@ pub struct Look {
     pub progress: bool,
     /// What is copied meanwhile, for the progress.
     pub transfer: Option<Transfer>,
-    /// Who has the terminal that progress is shown on.
+    /// Whether a question has the terminal that progress is shown on.
     pub terminal_lock: TerminalLock,
 }
 

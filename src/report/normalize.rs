@@ -280,7 +280,7 @@ impl Reader<'_> {
         Some(byte)
     }
 
-    /// Takes digits, no more than so many.
+    /// Takes at most `most` digits.
     fn digits(&mut self, least: usize, most: usize) -> Option<()> {
         let rest = self.text[self.at..].iter().take(most);
         let count = rest.take_while(|byte| byte.is_ascii_digit()).count();

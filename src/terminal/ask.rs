@@ -1,4 +1,4 @@
-//! Questions on the terminal: whoever sits there types a line, a secret without seeing it.
+//! Questions on the terminal: the user types a line, or a secret without echo.
 //!
 //! The terminal is `/dev/tty`, whatever standard input and output are, as with `ssh`.
 

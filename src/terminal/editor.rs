@@ -22,7 +22,7 @@ use super::ask::{TerminalPrompter, open_terminal};
 use super::history::History;
 use crate::prompt::{Echo, Prompter, TerminalLock};
 
-/// So many lines of the history can be gone back to.
+/// How many lines of history can be recalled.
 const REMEMBERED: usize = 1000;
 
 /// What a person did at the prompt.

@@ -74,7 +74,7 @@ async fn listen(
 ) -> io::Result<()> {
     loop {
         let mut ready = terminal.readable().await?;
-        // What is longer than an empty line was typed for whoever reads next, and stays there for them.
+        // A line that is not empty was typed for the next reader of the terminal, and is left for it.
         let is_empty_line = ioctl_fionread(terminal.get_ref())? == 1;
         if is_empty_line && !terminal_lock.is_taken() && is_foreground() {
             let mut line = [0];

@@ -12,7 +12,7 @@ use crate::config::Environment;
 use crate::nodeset::{Groups, NodeSet};
 use crate::terminal::editor::Complete;
 
-/// More than so many possibilities help nobody.
+/// The most candidates that are offered.
 const MOST: usize = 2000;
 
 /// The nodes that commands are run on now, as the prompt and its completion both see them.

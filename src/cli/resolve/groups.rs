@@ -56,7 +56,7 @@ impl Sources {
     /// Makes a source the default.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no such source.
     pub(in crate::cli) fn set_default(&mut self, source: &str) -> Result<(), GroupError> {
         let known = Groups::sources(&self.resolver)?;
         if !known.iter().any(|name| name == source) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-/// A list, or one word of a list that may go on for ever, has at most so many bytes.
+/// A list, or one word of a list that may go on for ever, has at most this many bytes.
 pub(in crate::cli) const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// So much is read at one time.
@@ -77,7 +77,7 @@ impl<E> ListError<E> {
 /// Opens a list: `-` is standard input.
 ///
 /// # Errors
-/// What cannot be opened, and a folder, a socket, a disk or a FIFO by its name, which nobody may ever write to.
+/// What cannot be opened, and a folder, a socket, a disk or a FIFO by its name, which may never be written to.
 pub(in crate::cli) fn open<E>(path: &Path) -> Result<Box<dyn Read>, ListError<E>> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
@@ -111,7 +111,7 @@ pub(in crate::cli) fn open<E>(path: &Path) -> Result<Box<dyn Read>, ListError<E>
     Ok(Box::new(std::fs::File::from(file)))
 }
 
-/// Whether the path names a descriptor of ours, as that of `<(COMMAND)` does.
+/// Whether the path names one of our descriptors, as that of `<(COMMAND)` does.
 fn is_descriptor(path: &Path) -> bool {
     path == Path::new("/dev/stdin")
         || ["/dev/fd", "/proc/self/fd"]
@@ -270,7 +270,7 @@ mod tests {
         content: Content::Text,
     };
 
-    /// Gives so many bytes at one time.
+    /// Gives a fixed number of bytes at a time.
     struct Slowly<'a>(&'a [u8], usize);
 
     impl Read for Slowly<'_> {

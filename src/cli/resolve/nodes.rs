@@ -166,7 +166,7 @@ fn pieces(
     Ok(pieces)
 }
 
-/// Words for what leaves nobody out.
+/// The note about an exclusion that matches no target.
 fn tell_idle(note: Note<'_>, tell: &mut dyn FnMut(String)) {
     let Note::Idle { option, role, text } = note else {
         return;
@@ -214,7 +214,7 @@ pub(in crate::cli) fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, C
     value.map_err(|error| CliError::usage(wrong_value(text, &error)))
 }
 
-/// The groups that node sets may name; one that nobody knows is a mistake.
+/// The groups that node sets may name; an unknown one is an error.
 pub(in crate::cli) fn groups(environment: &Environment) -> impl Groups + use<> {
     targets::Strict(resolver(environment))
 }

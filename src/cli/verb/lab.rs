@@ -1,4 +1,4 @@
-//! `lab`: the embedded fleet, for as long as nobody presses Ctrl-C.
+//! `lab`: the embedded fleet, until Ctrl-C.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -136,7 +136,7 @@ fn json(out: &mut impl Write, ready: &Ready<'_>) -> io::Result<()> {
     writeln!(out)
 }
 
-/// Writes the file under another name first: whoever finds it finds all of it.
+/// Writes the file under another name first, so that a reader never sees half of it.
 fn announce(file: &Path, ready: &Ready<'_>) -> Result<(), CliError> {
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,

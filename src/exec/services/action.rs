@@ -152,7 +152,7 @@ impl<'a> Performance<'a> {
         let _ = self.notes.send(note);
     }
 
-    /// The end of an action that was stopped, which nobody looks at.
+    /// The end of an action that was stopped; it is never inspected.
     pub(super) fn given_up(&self, begun: Instant) -> Done {
         Done {
             action: self.id,

@@ -286,7 +286,7 @@ const DENIED: &str = "Permission denied\n\n";
 const NO_SLASH: &str = "Require 'backend/server'.\n\n";
 const USAGE: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | \
     check-addr | check-port | fqdn | health | ssl | state | weight\n\n";
-/// The real one lists the commands that begin alike; those are none of ours.
+/// The real one lists the commands that begin alike; we do not.
 const UNKNOWN: &str = "Unknown command, but maybe one of the following ones is a better match:\n\
     \x20 help [<command>]                        : list matching or all commands\n\
     \x20 prompt                                  : toggle interactive mode with prompt\n\

@@ -12,7 +12,7 @@ pub enum Condition {
     /// As it should.
     #[default]
     Well,
-    /// Nobody listens.
+    /// Nothing listens on its port.
     Refused,
     /// With an error of its own: status 503.
     Sick,
@@ -183,7 +183,7 @@ impl Server {
     }
 
     /// One check, and when the next is due. A server whose health cannot change any more needs no checks for
-    /// the time nobody looked.
+    /// the time since it was last looked at.
     pub(super) fn check(&mut self, condition: Condition, mode: Mode, now: Duration) {
         let at = self.next_check;
         let found = match (condition, mode) {

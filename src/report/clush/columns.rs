@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::event::NodeId;
 
-/// So many bytes are held back for nodes that are slower than others; beyond that rows are shown as they are.
+/// How many bytes are held back for slower nodes; beyond that, rows are shown incomplete.
 const BUDGET: usize = 64 * 1024 * 1024;
 
 /// What a line costs beside its bytes.
@@ -31,7 +31,7 @@ struct Column {
 }
 
 impl Columns {
-    /// For so many nodes, all of them at work.
+    /// For this many nodes, all of them at work.
     pub(super) fn new(nodes: usize) -> Self {
         Self {
             nodes: (0..nodes).map(|_| Column::default()).collect(),

@@ -105,7 +105,7 @@ impl ActionLog {
             return;
         };
         self.ends[*rank as usize] = Some(end);
-        // Who said the same is one group however it ended.
+        // Equal output is one group, whatever the exit status.
         self.gather.finish(*rank, 0);
         (self.done)(node);
     }

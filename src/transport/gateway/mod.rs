@@ -103,14 +103,14 @@ pub struct Gateways {
     pub install: Option<Program>,
     /// What becomes of a node that was begun on a gateway that is lost, in place of `E_LOST`.
     pub lost: Option<Outcome>,
-    /// Whom we answer to.
+    /// Where notices go.
     pub parent: Arc<dyn Parent>,
     /// Which gateways are open.
     pub open: OpenGateways,
 }
 
 impl Gateways {
-    /// What a gateway said of a failure, for whom we answer to.
+    /// What a gateway said of a failure, as the parent is told.
     fn believed(&self, failure: Failure, gateway: &str) -> Failure {
         Failure {
             code: failure.code,
@@ -119,7 +119,7 @@ impl Gateways {
         }
     }
 
-    /// A text that a gateway said, for whom we answer to.
+    /// A text that a gateway said, as the parent is told.
     fn labelled(&self, text: &str, gateway: &str) -> String {
         let text = printable(text.as_bytes(), 400);
         match self.parent.is_user() {

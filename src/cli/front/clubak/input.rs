@@ -42,7 +42,7 @@ struct Reader<'a> {
     returns: usize,
     /// The line at hand, where lines are kept whole.
     line: Vec<u8>,
-    /// How many lines each node has, if somebody wants to know.
+    /// How many lines each node has, if that is asked for.
     counts: Option<Vec<usize>>,
     fast: bool,
 }

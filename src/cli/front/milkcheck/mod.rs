@@ -29,9 +29,9 @@ use error::Error;
 use lookups::SystemLookups;
 use options::{GraphForm, HELP, OptionError, Options as Words, Parsed};
 
-/// A mistake of the user.
+/// An error of the user.
 const USER_ERROR: u8 = 9;
-/// A mistake of ours.
+/// An internal error.
 const INTERNAL_ERROR: u8 = 12;
 /// The reader of our output went away.
 const OUTPUT_LOST: u8 = 1;
@@ -138,7 +138,7 @@ impl Front<'_> {
         &self.asked.site.environment
     }
 
-    /// Lays what stands in front of `service` over the words behind it.
+    /// Applies the options in front of `service` to those behind it.
     fn lay_over(&mut self, words: &mut Words) -> Result<(), Error> {
         let Options {
             targets,

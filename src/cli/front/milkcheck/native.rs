@@ -179,7 +179,7 @@ impl Natives {
             .outcomes
             .iter()
             .any(|(_, outcome)| matches!(outcome, Outcome::Exited { .. }));
-        // Who could not be asked may have it.
+        // A node that could not be asked may have it.
         self.note_match(
             &job.task,
             status.matched.load(Ordering::Relaxed) || !reached,

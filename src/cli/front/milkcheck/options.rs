@@ -86,7 +86,7 @@ pub(super) enum Parsed {
     Print,
 }
 
-/// Why a command line is none.
+/// What is wrong with a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OptionError {
     /// The words behind `Invalid options: `.

@@ -166,14 +166,14 @@ impl Front<'_> {
         }
     }
 
-    /// Where it is remembered what failed, if there is such a place.
+    /// The file that remembers what failed, if there is a place for it.
     fn last(&self, conf: &MilkcheckConf, options: &Options) -> Option<Last> {
         let state = state::folder(&self.asked.site.environment)?;
         let directory = options.config_dir.as_ref().unwrap_or(&conf.config_dir);
         Some(Last::new(&state, directory))
     }
 
-    /// Remembers what failed. A run that looks at nothing is not worth remembering.
+    /// Remembers what failed, unless nothing was run.
     fn remember(
         &mut self,
         last: Option<&Last>,
@@ -195,7 +195,7 @@ impl Front<'_> {
         }
     }
 
-    /// How nodes are reached, if any is.
+    /// Access to the nodes, if any action needs it.
     fn access(&self, graph: &Graph, words: &Options) -> Result<Option<NodeAccess>, Error> {
         let is_remote = graph
             .actions()

@@ -14,7 +14,7 @@ use crate::nodeset::{self, Builder, EvalError, Groups, NodeSet};
 use reader::Reader;
 pub(in crate::cli) use strict::Strict;
 
-/// So many nodes a run may have, unless the configuration says otherwise (`max_nodes`).
+/// The most nodes of a run, unless the configuration says otherwise (`max_nodes`).
 pub(in crate::cli) const MAX_NODES: u128 = 1_000_000;
 
 /// What was typed about nodes in one place.
@@ -54,12 +54,12 @@ pub(in crate::cli) enum Words {
     Known(NodeSet),
 }
 
-/// In what the tools differ.
+/// Where the tools differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct Rules {
     /// What wildcards are compared with where nodes are left out.
     pub(in crate::cli) wildcards: Wildcards,
-    /// What a group is that nobody knows.
+    /// How an unknown group is taken.
     pub(in crate::cli) unknown_group: Unknown,
     /// Whether lists have comments.
     pub(in crate::cli) comments: bool,
@@ -90,7 +90,7 @@ pub(in crate::cli) enum Wildcards {
     Source,
 }
 
-/// What a group is that its source does not know.
+/// How a group is taken that its source does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Unknown {
     /// A mistake: a typo must not mean fewer nodes.
@@ -99,7 +99,7 @@ pub(in crate::cli) enum Unknown {
     Empty,
 }
 
-/// What is worth a word, but stops nothing.
+/// Something to tell the user that stops nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Note<'a> {
     /// The value of an option has been read.
@@ -109,11 +109,11 @@ pub(in crate::cli) enum Note<'a> {
         /// Its value.
         nodes: &'a NodeSet,
     },
-    /// Nothing of the targets was left out by what should leave something out.
+    /// An exclusion matched none of the targets.
     Idle {
         /// The option.
         option: &'static str,
-        /// What does the option: all nodes of its own, or some of them, behind `!`.
+        /// Whether the whole option excludes, or a part of its value behind `!`.
         role: Role,
         /// The operand.
         text: &'a str,
@@ -123,7 +123,7 @@ pub(in crate::cli) enum Note<'a> {
 /// Why there are no targets.
 #[derive(Debug)]
 pub(in crate::cli) enum TargetError {
-    /// A node set that is none, or whose groups cannot be had.
+    /// Not a valid node set, or its groups cannot be looked up.
     Value {
         /// The option.
         option: &'static str,
@@ -206,7 +206,7 @@ pub(in crate::cli) fn bounded(nodes: &NodeSet, most: u128) -> Result<(), TargetE
     }
 }
 
-/// So many of the nodes, chosen by chance; all of them if they are no more.
+/// At most `count` of the nodes, chosen at random.
 pub(in crate::cli) fn pick(nodes: NodeSet, count: u128) -> NodeSet {
     let all = nodes.count();
     if count >= all {
@@ -227,7 +227,7 @@ pub(in crate::cli) fn pick(nodes: NodeSet, count: u128) -> NodeSet {
 /// The value of a node set.
 ///
 /// # Errors
-/// When it is none, or a group cannot be had.
+/// When it is not valid, or a group cannot be looked up.
 pub(in crate::cli) fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
     nodeset::eval(&nodeset::parse(text)?, groups)
 }

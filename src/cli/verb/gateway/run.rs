@@ -71,7 +71,7 @@ pub(super) async fn serve(
                         break bad("one run is all it does".to_owned());
                     }
                     Err(text) => break bad(text),
-                    // Whoever called has gone: nobody wants to know any more.
+                    // The caller has gone, so the outcome is no longer wanted.
                     Ok(None) => {
                         turns.close();
                         let _ = stop.send(Stop::Terminate).await;

@@ -30,7 +30,7 @@ pub(super) struct Turns {
 struct State {
     to_ask: Vec<NodeName>,
     waiting: HashMap<NodeName, oneshot::Sender<()>>,
-    /// Who has been let in. Connecting again needs no further word.
+    /// The nodes that may begin. Connecting again needs no further permission.
     granted: HashSet<NodeName>,
     is_closed: bool,
 }
@@ -54,7 +54,7 @@ impl Turns {
         }
     }
 
-    /// Nobody is let in any more.
+    /// No further node may begin.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -105,7 +105,7 @@ impl Turns {
     }
 
     fn say(&self, tell: Tell) {
-        // When nobody listens any more our input ends too, and with it everything.
+        // Once the caller has gone our input ends too, and with it the run.
         let _ = self.voice.say(&[tell]);
     }
 
