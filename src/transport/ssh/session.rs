@@ -182,52 +182,53 @@ impl Connection {
             if !matches!(message, Some(ChannelMsg::WindowAdjusted { .. })) {
                 overdue = None;
             }
-            match message {
-                Some(ChannelMsg::Data { data }) => io.output(Stream::Out, data).await,
-                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                    io.output(Stream::Err, data).await;
-                }
-                Some(ChannelMsg::ExitStatus { exit_status }) => {
-                    ended = Some(Outcome::Exited {
-                        status: exit_code(exit_status),
-                    });
-                }
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                    ended = Some(Outcome::Killed {
-                        signal: signal_text(&signal_name).into_owned(),
-                    });
-                }
+            let broken = match message {
                 // The only request with an answer is the one to run the command.
                 Some(ChannelMsg::Failure) => {
                     let _ = sender.0.close().await;
-                    return Outcome::failed(
-                        ErrorCode::ExecRefused,
-                        "server refuses to run commands",
-                    );
+                    let text = "server refuses to run commands";
+                    return Outcome::failed(ErrorCode::ExecRefused, text);
                 }
-                Some(ChannelMsg::Close) => {
-                    return ended.unwrap_or_else(|| {
-                        Outcome::Failed(if stopping.asked() {
-                            stop_failure(command)
-                        } else {
-                            errors::no_status()
-                        })
-                    });
+                // Data may follow the end of a stream and the exit status, so nothing ends before this.
+                Some(ChannelMsg::Close) => errors::no_status(),
+                None => errors::lost_running(&self.link),
+                Some(message) => {
+                    ended = heard(message, io).await.or(ended);
+                    continue;
                 }
-                None => {
-                    return ended.unwrap_or_else(|| {
-                        Outcome::Failed(if stopping.asked() {
-                            stop_failure(command)
-                        } else {
-                            errors::lost_running(&self.link)
-                        })
-                    });
-                }
-                // Data may follow the end of a stream and the exit status, so nothing ends before `Close`.
-                Some(_) => {}
-            }
+            };
+            return ended.unwrap_or_else(|| {
+                Outcome::Failed(match stopping.asked() {
+                    true => stop_failure(command),
+                    false => broken,
+                })
+            });
         }
     }
+}
+
+/// Passes on output; gives the outcome if the message has it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest of a foreign enum says nothing about a command"
+)]
+async fn heard(message: ChannelMsg, io: &NodeIo) -> Option<Outcome> {
+    match message {
+        ChannelMsg::Data { data } => io.output(Stream::Out, data).await,
+        ChannelMsg::ExtendedData { data, ext: 1 } => io.output(Stream::Err, data).await,
+        ChannelMsg::ExitStatus { exit_status } => {
+            return Some(Outcome::Exited {
+                status: exit_code(exit_status),
+            });
+        }
+        ChannelMsg::ExitSignal { signal_name, .. } => {
+            return Some(Outcome::Killed {
+                signal: signal_text(&signal_name).into_owned(),
+            });
+        }
+        _ => {}
+    }
+    None
 }
 
 /// A channel that is closed when nobody waits for it any more: dropping it alone says nothing to the server.

@@ -54,6 +54,16 @@ pub(super) struct Unpack {
     pub(super) bytes: u64,
 }
 
+/// What a header says of a member.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// Its type.
+    flag: u8,
+    size: u64,
+    mode: u32,
+    modified: SystemTime,
+}
+
 #[derive(Debug)]
 enum State {
     Header,
@@ -176,11 +186,7 @@ impl Unpack {
         if header.iter().all(|byte| *byte == 0) {
             return Ok(State::Ended(0));
         }
-        let sum = |byte: (usize, &u8)| match byte.0 {
-            148..156 => u64::from(b' '),
-            _ => u64::from(*byte.1),
-        };
-        if number(&header[148..156]) != Some(header.iter().enumerate().map(sum).sum()) {
+        if number(&header[148..156]) != Some(sum(header)) {
             return Err(broken("it is no tar stream"));
         }
         let size = number(&header[124..136]).ok_or_else(|| broken("a size is no number"))?;
@@ -204,24 +210,35 @@ impl Unpack {
         if size > LARGEST || self.bytes.saturating_add(size) > LARGEST {
             return Err(broken("a size is impossible"));
         }
-        let mode = u32::try_from(number(&header[100..108]).unwrap_or(0o600)).unwrap_or(0o600);
-        let mode = mode & self.permitted;
-        let seconds = stated("mtime").or_else(|| number(&header[136..148]));
-        // A time that no clock has is no reason to lose the file.
-        let modified = SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_secs(
-                seconds.unwrap_or_default().min(1 << 40),
-            ))
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let member = Member {
+            flag,
+            size,
+            mode: self.permitted & mode_of(header),
+            modified: time(stated("mtime").or_else(|| number(&header[136..148]))),
+        };
         let name = extra
             .get("path")
             .cloned()
             .unwrap_or_else(|| full_name(header));
         let path = self.inside(&name)?;
-        let link = || {
-            let text = extra.get("linkpath").cloned();
-            text.unwrap_or_else(|| until_nul(&header[157..257]).to_vec())
-        };
+        let link = extra.get("linkpath").cloned();
+        let link = link.unwrap_or_else(|| until_nul(&header[157..257]).to_vec());
+        self.make(member, (name.as_slice(), path), link)
+    }
+
+    /// Makes a member of the archive, or makes ready to.
+    fn make(
+        &mut self,
+        member: Member,
+        (name, path): (&[u8], PathBuf),
+        link: Vec<u8>,
+    ) -> io::Result<State> {
+        let Member {
+            flag,
+            size,
+            mode,
+            modified,
+        } = member;
         match flag {
             b'0' | 0 | b'7' => {
                 self.make_around(&path)?;
@@ -248,7 +265,7 @@ impl Unpack {
             b'2' => {
                 self.make_around(&path)?;
                 self.files += 1;
-                let to = PathBuf::from(std::ffi::OsString::from_vec(link()));
+                let to = PathBuf::from(std::ffi::OsString::from_vec(link));
                 self.remember(path.as_os_str().len() + to.as_os_str().len())?;
                 self.links.push((path, to));
                 Ok(State::Skip(size.next_multiple_of(BLOCK as u64)))
@@ -256,7 +273,7 @@ impl Unpack {
             b'1' => {
                 self.make_around(&path)?;
                 self.files += 1;
-                let to = self.inside(&link())?;
+                let to = self.inside(&link)?;
                 // No symbolic link has been made yet, so this is a file of ours.
                 if fs::hard_link(&to, &path).is_err() {
                     fs::copy(&to, &path)?;
@@ -264,7 +281,7 @@ impl Unpack {
                 Ok(State::Skip(0))
             }
             _ => {
-                let name = harmless(&String::from_utf8_lossy(&name));
+                let name = harmless(&String::from_utf8_lossy(name));
                 Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     format!("{name}: not a regular file, folder or link"),
@@ -394,6 +411,28 @@ pub(super) fn finish_file(
     Ok(())
 }
 
+/// The sum of a header, in which the field of the sum counts as blanks.
+fn sum(header: &[u8]) -> u64 {
+    let value = |(at, byte): (usize, &u8)| match at {
+        148..156 => u64::from(b' '),
+        _ => u64::from(*byte),
+    };
+    header.iter().enumerate().map(value).sum()
+}
+
+/// The permissions in a header.
+fn mode_of(header: &[u8]) -> u32 {
+    u32::try_from(number(&header[100..108]).unwrap_or(0o600)).unwrap_or(0o600)
+}
+
+/// A time in seconds. One that no clock has is no reason to lose the file.
+fn time(seconds: Option<u64>) -> SystemTime {
+    let seconds = seconds.unwrap_or_default().min(1 << 40);
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 fn split(data: &[u8], left: u64) -> (&[u8], &[u8]) {
     data.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(data.len()))
 }
@@ -443,171 +482,4 @@ fn broken(what: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A header as a hostile node could make it, with what follows it.
-    fn member(name: &str, flag: u8, link: &str, content: &[u8]) -> Vec<u8> {
-        let mut block = [0; BLOCK];
-        block[..name.len()].copy_from_slice(name.as_bytes());
-        block[100..107].copy_from_slice(b"0000644");
-        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-        block[136..147].copy_from_slice(b"00000000000");
-        block[156] = flag;
-        block[157..157 + link.len()].copy_from_slice(link.as_bytes());
-        block[257..263].copy_from_slice(b"ustar\0");
-        sum(&mut block);
-        let mut all = block.to_vec();
-        all.extend_from_slice(content);
-        all.resize(all.len().next_multiple_of(BLOCK), 0);
-        all
-    }
-
-    /// Writes the sum of a header into it.
-    fn sum(block: &mut [u8]) {
-        block[148..156].copy_from_slice(b"        ");
-        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    }
-
-    fn unpack(root: &Path, stream: &[u8]) -> io::Result<usize> {
-        let mut unpack = Unpack::new(root.to_owned(), false)?;
-        // In parts that fit nothing.
-        for part in stream.chunks(37) {
-            unpack.push(part)?;
-        }
-        unpack.finish()?;
-        Ok(unpack.files)
-    }
-
-    #[test]
-    fn nothing_is_written_outside_the_folder() {
-        let around = tempfile::tempdir().unwrap();
-        let root = around.path().join("it");
-        let outside = around.path().display().to_string();
-        let end = vec![0; 2 * BLOCK];
-        let written = b"written";
-        for (what, members) in [
-            ("dots", vec![member("../evil", b'0', "", written)]),
-            (
-                "dots inside",
-                vec![member("a/../../evil", b'0', "", written)],
-            ),
-            (
-                "absolute",
-                vec![member(&format!("{outside}/evil"), b'0', "", written)],
-            ),
-            (
-                "through a link",
-                vec![
-                    member("out", b'2', &outside, b""),
-                    member("out/evil", b'0', "", written),
-                ],
-            ),
-            (
-                "a link through a link",
-                vec![
-                    member("out", b'2', &outside, b""),
-                    member("out/evil", b'2', "x", b""),
-                ],
-            ),
-            ("hard link", vec![member("evil", b'1', "/etc/passwd", b"")]),
-            (
-                "hard link with dots",
-                vec![member("evil", b'1', "../secret", b"")],
-            ),
-            ("device", vec![member("evil", b'3', "", b"")]),
-            ("fifo", vec![member("evil", b'6', "", b"")]),
-            (
-                "attributes",
-                vec![
-                    member("pax", b'x', "", b"16 path=../evil\n"),
-                    member("x", b'0', "", written),
-                ],
-            ),
-            ("garbage", vec![vec![7; BLOCK]]),
-        ] {
-            let stream = [members.concat(), end.clone()].concat();
-            assert!(unpack(&root, &stream).is_err(), "{what}");
-            assert!(!around.path().join("evil").exists(), "{what}");
-            fs::remove_dir_all(&root).unwrap();
-        }
-    }
-
-    /// One that claims what it likes costs neither memory nor our place on the disk.
-    #[test]
-    fn what_is_claimed_is_not_believed() {
-        let around = tempfile::tempdir().unwrap();
-        let end = vec![0; 2 * BLOCK];
-        let sized = |digits: &[u8]| {
-            let mut all = member("big", b'0', "", b"");
-            all[124..136].copy_from_slice(digits);
-            sum(&mut all[..BLOCK]);
-            all
-        };
-        let pax = |text: &str| member("pax", b'x', "", text.as_bytes());
-        let record = |key: &str, value: &str| {
-            let rest = key.len() + value.len() + 3;
-            let length = rest + (rest + 4).to_string().len();
-            format!("{length} {key}={value}\n")
-        };
-        let name = "n".repeat(5000);
-        let many = (0..400_000).flat_map(|n| member(&format!("l{n}"), b'2', "to", b""));
-        for (what, stream, said) in [
-            (
-                "a size that wraps",
-                sized(&[0x80, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]),
-                "impossible",
-            ),
-            (
-                "the largest size",
-                [
-                    pax(&record("size", &u64::MAX.to_string())),
-                    member("f", b'0', "", b""),
-                ]
-                .concat(),
-                "impossible",
-            ),
-            ("a long name", pax(&record("path", &name)), "too long"),
-            ("links without end", many.collect(), "too many links"),
-            (
-                "more behind the end",
-                [member("f", b'0', "", b"x"), end.clone(), vec![7; 3]].concat(),
-                "behind its end",
-            ),
-            (
-                "zeros behind the end",
-                [end.clone(), vec![0; 2 << 20]].concat(),
-                "behind its end",
-            ),
-        ] {
-            let root = around.path().join(what);
-            let error = unpack(&root, &stream).unwrap_err().to_string();
-            assert!(error.contains(said), "{what}: {error}");
-        }
-        // What is of no use is passed over, however much it is.
-        let mut unpack = Unpack::new(around.path().join("pax"), false).unwrap();
-        for n in 0..100 {
-            unpack
-                .push(&pax(&record(&format!("SCHILY.xattr.user.{n}"), &name)))
-                .unwrap();
-        }
-        assert!(unpack.extra.is_empty());
-        unpack
-            .push(&[member("f", b'0', "", b"x"), end].concat())
-            .unwrap();
-        assert!(unpack.finish().is_ok());
-    }
-
-    #[test]
-    fn a_stream_that_is_cut_is_no_success() {
-        let around = tempfile::tempdir().unwrap();
-        let stream = [member("file", b'0', "", &[1; 700]), vec![0; 2 * BLOCK]].concat();
-        for length in [0, 100, BLOCK, BLOCK + 300, 3 * BLOCK] {
-            let root = around.path().join(format!("cut {length}"));
-            let error = unpack(&root, &stream[..length]).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{length}");
-        }
-        assert_eq!(unpack(&around.path().join("whole"), &stream).unwrap(), 1);
-    }
-}
+mod tests;

@@ -32,53 +32,13 @@ impl Values<'_> {
         {
             return Err(place.error(format!("RefuseConnection: {why}")));
         }
-        let known_hosts = ["known_hosts", "known_hosts2"];
-        let user_files = known_hosts.map(|name| self.facts.ssh_folder().join(name));
-        let system = self.facts.system_file.parent().unwrap_or("/".as_ref());
-        let global_files = known_hosts.map(|name| system.join(format!("ssh_{name}")));
         let files = Expander {
             values: self,
             original,
             host: &host,
         };
-        let identity_files = match self.identity_files.as_slice() {
-            [] => DEFAULT_IDENTITIES
-                .map(|name| self.facts.ssh_folder().join(name))
-                .to_vec(),
-            named => files.listed(named)?,
-        };
-        let host_keys = HostKeySettings {
-            alias: self.alias(),
-            policy: match self.value(Key::StrictHostKeyChecking) {
-                Some(Value::Policy(policy)) => *policy,
-                _ => HostKeyPolicy::default(),
-            },
-            user_files: files.files(Key::UserKnownHostsFile, &user_files)?,
-            global_files: self.as_they_stand(Key::GlobalKnownHostsFile, &global_files),
-            revoked_file: files.file(Key::RevokedHostKeys)?,
-            hash_names: self.flag(Key::HashKnownHosts, false),
-            ca_algorithms: self.algorithms(Key::CaSignatureAlgorithms),
-            trust_loopback: self.flag(Key::NoHostAuthenticationForLocalhost, false),
-        };
-        let auth = AuthSettings {
-            identity_files,
-            identity_files_named: !self.identity_files.is_empty(),
-            certificate_files: files.listed(&self.certificate_files)?,
-            identities_only: self.flag(Key::IdentitiesOnly, false),
-            agent: files.agent()?,
-            preferred: self
-                .word(Key::PreferredAuthentications)
-                .map(|list| list.split(',').map(str::to_owned).collect()),
-            public_key: self.flag(Key::PubkeyAuthentication, true),
-            password: self.flag(Key::PasswordAuthentication, true),
-            keyboard_interactive: self.flag(Key::KbdInteractiveAuthentication, true),
-            password_prompts: self.number(Key::NumberOfPasswordPrompts, 3),
-            batch: self.flag(Key::BatchMode, false),
-            adds_keys_to_agent: self
-                .word(Key::AddKeysToAgent)
-                .is_some_and(|word| !word.eq_ignore_ascii_case("no")),
-            accepted_algorithms: self.algorithms(Key::PubkeyAcceptedAlgorithms),
-        };
+        let host_keys = self.host_keys(&files)?;
+        let auth = self.auth(&files)?;
         Ok(HostSettings {
             original: original.to_owned(),
             port: self.port(),
@@ -111,6 +71,56 @@ impl Values<'_> {
             control_path: files.file(Key::ControlPath)?,
             unused: self.missing(),
             host,
+        })
+    }
+
+    /// How the host's key is checked.
+    fn host_keys(&self, files: &Expander<'_, '_>) -> Result<HostKeySettings, ConfigError> {
+        let known_hosts = ["known_hosts", "known_hosts2"];
+        let user_files = known_hosts.map(|name| self.facts.ssh_folder().join(name));
+        let system = self.facts.system_file.parent().unwrap_or("/".as_ref());
+        let global_files = known_hosts.map(|name| system.join(format!("ssh_{name}")));
+        Ok(HostKeySettings {
+            alias: self.alias(),
+            policy: match self.value(Key::StrictHostKeyChecking) {
+                Some(Value::Policy(policy)) => *policy,
+                _ => HostKeyPolicy::default(),
+            },
+            user_files: files.files(Key::UserKnownHostsFile, &user_files)?,
+            global_files: self.as_they_stand(Key::GlobalKnownHostsFile, &global_files),
+            revoked_file: files.file(Key::RevokedHostKeys)?,
+            hash_names: self.flag(Key::HashKnownHosts, false),
+            ca_algorithms: self.algorithms(Key::CaSignatureAlgorithms),
+            trust_loopback: self.flag(Key::NoHostAuthenticationForLocalhost, false),
+        })
+    }
+
+    /// How we log in.
+    fn auth(&self, files: &Expander<'_, '_>) -> Result<AuthSettings, ConfigError> {
+        let identity_files = match self.identity_files.as_slice() {
+            [] => DEFAULT_IDENTITIES
+                .map(|name| self.facts.ssh_folder().join(name))
+                .to_vec(),
+            named => files.listed(named)?,
+        };
+        Ok(AuthSettings {
+            identity_files,
+            identity_files_named: !self.identity_files.is_empty(),
+            certificate_files: files.listed(&self.certificate_files)?,
+            identities_only: self.flag(Key::IdentitiesOnly, false),
+            agent: files.agent()?,
+            preferred: self
+                .word(Key::PreferredAuthentications)
+                .map(|list| list.split(',').map(str::to_owned).collect()),
+            public_key: self.flag(Key::PubkeyAuthentication, true),
+            password: self.flag(Key::PasswordAuthentication, true),
+            keyboard_interactive: self.flag(Key::KbdInteractiveAuthentication, true),
+            password_prompts: self.number(Key::NumberOfPasswordPrompts, 3),
+            batch: self.flag(Key::BatchMode, false),
+            adds_keys_to_agent: self
+                .word(Key::AddKeysToAgent)
+                .is_some_and(|word| !word.eq_ignore_ascii_case("no")),
+            accepted_algorithms: self.algorithms(Key::PubkeyAcceptedAlgorithms),
         })
     }
 
