@@ -118,6 +118,19 @@ fn a_command_is_asked_to_end_and_what_may_be_left_is_said() {
 }
 
 #[test]
+fn a_command_with_a_terminal_prints_the_same_lines() {
+    let Some(lab) = Lab::sshd_only(1) else { return };
+    let command = "echo out; echo err >&2; test -t 1 && echo terminal";
+    let ran = lab.hash(["-w", "lb1", "--pty", "--", command]).run();
+    let expected = "lb1: out\nlb1: err\nlb1: terminal\n";
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), expected),
+        "{ran}"
+    );
+}
+
+#[test]
 fn a_terminal_is_refused_where_it_would_do_harm() {
     for (words, said) in [
         (

@@ -21,6 +21,7 @@ mod dropbear;
 mod embedded_lab;
 mod emulator;
 mod faults;
+mod fetch;
 mod fleet;
 mod gateway;
 mod golden;

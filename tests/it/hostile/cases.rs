@@ -85,7 +85,27 @@ fn phases() -> Vec<Case> {
     let no_status = ((Err("E_NO_STATUS"), 1), "ended without an exit status");
     let unreached = |code| (Err(code), UNREACHED);
     let good = ((Ok(0), 0), "");
+    let no_answer = "connect timed out after 2s";
+    let mut stranger = Node::new("");
+    stranger.is_stranger = true;
+    let stranger = row(
+        part(Phase::Exchange),
+        "shows another host key than the known one",
+        (Verb::Run, stranger),
+        unreached("E_HOSTKEY"),
+        "CHANGED",
+    );
     [
+        (
+            Phase::Connect,
+            Refuse,
+            (unreached("E_REFUSED"), "connection refused"),
+        ),
+        (
+            Phase::Connect,
+            Hang,
+            (unreached("E_TIMEOUT_CONNECT"), no_answer),
+        ),
         (
             Phase::Banner,
             Refuse,
@@ -204,11 +224,13 @@ fn phases() -> Vec<Case> {
             says,
         )
     })
+    .chain([stranger])
     .collect()
 }
 
 fn part(phase: Phase) -> &'static str {
     match phase {
+        Phase::Connect => "Before the connection",
         Phase::Banner => "Before the banner",
         Phase::Exchange => "During the key exchange",
         Phase::Login => "During the login",
@@ -387,6 +409,14 @@ fn fetches() -> Vec<Case> {
     link.extend(to.into_bytes());
     link.resize(512 * 9, 0);
     link.extend(tar("l", b'2', "", "0"));
+    let mut links = row(
+        PART,
+        "sends links without end",
+        fetch(folder(&[]).repeats(link)),
+        written,
+        "it has too many links",
+    );
+    links.off_terminal = true;
     vec![
         row(
             PART,
@@ -454,13 +484,7 @@ fn fetches() -> Vec<Case> {
             written,
             "attributes cannot be read",
         ),
-        row(
-            PART,
-            "sends links without end",
-            fetch(folder(&[]).repeats(link)),
-            written,
-            "it has too many links",
-        ),
+        links,
         row(
             PART,
             "sends more behind the end",

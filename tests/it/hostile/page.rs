@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use indexmap::IndexMap;
 use snapbox::{Assert, Data};
 
 use super::cases::{self, Case};
@@ -24,16 +25,15 @@ fn entry(case: &Case) -> String {
 }
 
 fn text() -> String {
-    let mut page = BEFORE.to_owned();
-    let mut part = "";
+    // Chapters stand in the order in which they come first.
+    let mut parts: IndexMap<&str, String> = IndexMap::new();
     for case in &cases::all() {
-        if case.part != part {
-            part = case.part;
-            page += &format!(".SS {part}\n");
-        }
-        page += &entry(case);
+        *parts.entry(case.part).or_default() += &entry(case);
     }
-    page + AFTER
+    let parts = parts
+        .iter()
+        .map(|(part, entries)| format!(".SS {part}\n{entries}"));
+    BEFORE.to_owned() + &parts.collect::<String>() + AFTER
 }
 
 #[test]

@@ -15,16 +15,18 @@ use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Ses
 use russh::server::{PublicKeyOffer, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, MethodKind, MethodSet, Preferred};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::lab::Lab;
 
 /// Where a node goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Before there is a connection.
+    Connect,
     /// Before anything is said.
     Banner,
     /// After its version line.
@@ -127,6 +129,8 @@ pub(super) struct Node {
     pub(super) socket: Option<Answer>,
     /// What it asks whoever logs in, over and over, instead of a key.
     pub(super) asks: Option<&'static str>,
+    /// Its host key is not the known one.
+    pub(super) is_stranger: bool,
 }
 
 impl Node {
@@ -140,6 +144,7 @@ impl Node {
             subsystem: ok,
             socket: None,
             asks: None,
+            is_stranger: false,
         }
     }
 }
@@ -147,6 +152,8 @@ impl Node {
 /// A fleet of such nodes, as long as this lives.
 pub(super) struct Fleet {
     dir: tempfile::TempDir,
+    /// Those who stand before a door that opens to nobody.
+    _queue: Vec<(TcpListener, Vec<TcpStream>)>,
     _runtime: Runtime,
 }
 
@@ -161,14 +168,26 @@ impl Fleet {
             .build()
             .expect("runtime");
         let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("key");
-        let public = key.public_key_base64();
+        let other = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("key");
         let (mut config, mut known) = (String::new(), String::new());
+        let mut queue = Vec::new();
         for node in nodes {
             let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
             let listener = listener.expect("bind");
             let port = listener.local_addr().expect("address").port();
             config += &format!("Host {}\n HostName 127.0.0.1\n Port {port}\n", node.name);
+            let public = if node.is_stranger { &other } else { &key };
+            let public = public.public_key_base64();
             known += &format!("[127.0.0.1]:{port} ssh-ed25519 {public}\n");
+            match node.fault {
+                Some((Phase::Connect, Kind::Refuse)) => continue,
+                Some((Phase::Connect, _)) => {
+                    drop(listener);
+                    queue.push(runtime.block_on(crowd(port)));
+                    continue;
+                }
+                _ => {}
+            }
             let post = Arc::new(Post {
                 config: Arc::new(server_config(&node, key.clone())),
                 node,
@@ -190,6 +209,7 @@ impl Fleet {
         fs::write(at("config"), config).expect("config");
         Self {
             dir,
+            _queue: queue,
             _runtime: runtime,
         }
     }
@@ -197,6 +217,24 @@ impl Fleet {
     /// The ssh_config that leads to all.
     pub(super) fn config(&self) -> PathBuf {
         self.dir.path().join("config")
+    }
+}
+
+/// A port whose queue is full: who comes next is not even answered.
+async fn crowd(port: u16) -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().expect("socket");
+    socket.set_reuseaddr(true).expect("address");
+    socket
+        .bind((Ipv4Addr::LOCALHOST, port).into())
+        .expect("bind");
+    let listener = socket.listen(1).expect("listen");
+    let mut inside = Vec::new();
+    loop {
+        let connecting = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        match timeout(Duration::from_millis(300), connecting).await {
+            Ok(stream) => inside.push(stream.expect("connect")),
+            Err(_) => return (listener, inside),
+        }
     }
 }
 
