@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
+use russh::{Channel, ChannelMsg, ChannelWriteHalf, Pty, Sig};
 use tokio::time::{Instant, timeout};
 
 use super::connect::Connection;
@@ -19,6 +19,9 @@ use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, un
 
 /// A connection that was used so shortly ago is taken to be there: asking costs a round trip.
 const FRESH: Duration = Duration::from_secs(15);
+
+/// Terminals of commands show what those print as it is: no carriage returns, and nothing of what is typed.
+const PTY: [(Pty, u32); 2] = [(Pty::ONLCR, 0), (Pty::ECHO, 0)];
 
 /// How long the other side may take to say that it is there.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -119,7 +122,7 @@ impl Connection {
         }
         if command.pty {
             channel
-                .request_pty(false, "dumb", 80, 24, 0, 0, &[])
+                .request_pty(false, "dumb", 80, 24, 0, 0, &PTY)
                 .await
                 .map_err(lost)?;
         }
