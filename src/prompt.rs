@@ -64,6 +64,12 @@ impl TerminalLock {
         self.0.drawn.store(drawn, Ordering::Relaxed);
     }
 
+    /// Whether it is there, and nobody has wiped it.
+    #[must_use]
+    pub fn is_drawn(&self) -> bool {
+        self.0.drawn.load(Ordering::Relaxed)
+    }
+
     /// Whether the terminal's last line has to be wiped before something else is written. It is so only once.
     #[must_use]
     pub fn wipe(&self) -> bool {

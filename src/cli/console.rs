@@ -1,11 +1,17 @@
 //! Where a front-end writes: standard output and standard error, opened once.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use crate::prompt::TerminalLock;
+use crate::report::Screen;
 use crate::report::text::write_visible;
+use crate::terminal::outlet::Outlet;
+use crate::terminal::quiet::Hushed;
+use crate::terminal::size;
 
 /// Standard output, buffered, and standard error, not.
 ///
@@ -14,7 +20,7 @@ use crate::report::text::write_visible;
 #[derive(Debug)]
 pub struct Console {
     /// Standard output. Flushed by who writes; [`Console::close`] reports what could not be written.
-    pub out: BufWriter<File>,
+    pub out: BufWriter<Outlet>,
     /// Standard error.
     pub err: File,
     /// Lost output was told of.
@@ -23,6 +29,8 @@ pub struct Console {
     pub out_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub err_is_terminal: bool,
+    /// Whether the terminal knows codes that wipe and move.
+    has_codes: bool,
     /// Whether a question has the terminal.
     pub terminal_lock: TerminalLock,
 }
@@ -40,11 +48,26 @@ impl Console {
         let (out, err) = (io::stdout(), io::stderr());
         Ok(Self {
             told: false,
+            has_codes: has_codes(),
             terminal_lock: TerminalLock::default(),
             out_is_terminal: out.is_terminal(),
             err_is_terminal: err.is_terminal(),
-            out: BufWriter::with_capacity(64 * 1024, duplicate(&out)?),
+            out: BufWriter::with_capacity(64 * 1024, Outlet::new(duplicate(&out)?)),
             err: duplicate(&err)?,
+        })
+    }
+
+    /// The terminal that standard error is, if it is one.
+    #[must_use]
+    pub fn screen(&self) -> Option<Screen> {
+        if !self.err_is_terminal {
+            return None;
+        }
+        Some(Screen {
+            out: Arc::new(self.err.try_clone().ok()?),
+            size: |err| size::of(err),
+            has_codes: self.has_codes,
+            hush: || Hushed::new().map(|hushed| Box::new(hushed) as Box<dyn Any>),
         })
     }
 
@@ -80,6 +103,15 @@ impl Console {
     pub fn close(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Whether the terminal says that it knows codes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the console is there before the environment is read"
+)]
+fn has_codes() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind != "dumb" && !kind.is_empty())
 }
 
 /// The descriptor as a file of its own, without the standard library's buffer. The standard library

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::event::{Ending, FailureClass, Outcome, Summary};
+use crate::terminal::outlet::Cut;
 
 /// What a remote exit status other than 0 means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +46,15 @@ pub(super) fn code(summary: &Summary, statuses: Statuses, signal: Option<u8>) ->
         .unwrap_or(0)
 }
 
-/// The exit code when our own output could not be written: 141 when the reader went away, else 1.
+/// The exit code when our own output could not be written: 141 when the reader went away, that of a signal or of the
+/// deadline which ended the writing, else 1.
 #[must_use]
 pub(super) fn lost_output(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        141
-    } else {
-        1
+    match Cut::of(error) {
+        Some(Cut::Signal(number)) => 128 + number,
+        Some(Cut::Deadline) => 124,
+        None if error.kind() == io::ErrorKind::BrokenPipe => 141,
+        None => 1,
     }
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::confirm::confirm;
 use super::console::Console;
 use super::error::CliError;
@@ -24,6 +26,9 @@ use crate::report::{self, Reporter};
 use crate::terminal::signals::Signals;
 use crate::transport::ways::Reached;
 use crate::work::Work;
+
+/// How long after the deadline of a run what nodes have said until then may be printed.
+const PRINTING: Duration = Duration::from_secs(5);
 
 /// Does a task on the nodes that were asked for. Returns the exit code.
 ///
@@ -174,6 +179,9 @@ impl Job<'_> {
         run: impl AsyncFnOnce(PlannedRun<'_>, Requests<'_>, &mut dyn Reporter) -> T,
     ) -> Result<T, CliError> {
         let mut files = show::files(self.asked, &self.plan.nodes)?;
+        let deadline = self.plan.limits.deadline;
+        let until = deadline.map(|limit| Instant::now() + limit + PRINTING);
+        self.console.out.get_mut().end_at(until);
         let mut shown = report::new(
             &self.look,
             Arc::clone(&self.plan.nodes),

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::resolve::groups::folders;
 use crate::config::{Config, Environment, Values};
 use crate::groups::Defaults;
+use crate::report::Scratch;
 use crate::transport::ssh::user_config::{ConfigError, Facts};
 
 /// The environment and the configuration files of this user.
@@ -74,10 +75,13 @@ impl Site {
         self.environment.iter()
     }
 
-    /// The folder for output that outgrows memory: `$TMPDIR`, else `/tmp`.
+    /// Where the output of one run goes that outgrows memory: a file in `$TMPDIR`, else `/tmp`, of at most `spool_max`. A
+    /// configuration that cannot be read is told by whoever needs it.
     #[must_use]
-    pub fn scratch(&self) -> PathBuf {
+    pub fn scratch(&self) -> Scratch {
         let folder = self.environment.get("TMPDIR");
-        folder.map_or_else(|| "/tmp".into(), PathBuf::from)
+        let folder = folder.map_or_else(|| "/tmp".into(), PathBuf::from);
+        let max = self.values().ok().and_then(|values| values.spool_max);
+        Scratch::new(folder, max.unwrap_or_default().0)
     }
 }

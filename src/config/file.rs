@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::parse_limit;
+use super::{parse_limit, parse_size};
 
 /// A key that the environment can set too.
 #[derive(Debug)]
@@ -84,6 +84,9 @@ values! {
     deadline: Limit, "HASH_DEADLINE", limit;
     /// On more nodes than this, `run` and `copy` want their number typed first.
     confirm_above: usize, "HASH_CONFIRM_ABOVE", count;
+    /// The most of all nodes' output that is kept to be gathered, beyond memory in a file in $TMPDIR; a node that says more
+    /// ends with E_OUTPUT.
+    spool_max: Size, "HASH_SPOOL_MAX", size;
     /// Whether changes are written to the audit log.
     audit: Audit, "HASH_AUDIT", choice;
     /// Whether changes are written to syslog too.
@@ -104,6 +107,7 @@ impl Values {
             worker: Some("native".to_owned()),
             connect_timeout: Some(Limit(Duration::from_secs(10))),
             auth_timeout: Some(Limit(Duration::from_secs(30))),
+            spool_max: Some(Size::default()),
             audit: Some(Audit::On),
             haproxy: Haproxy {
                 sockets: USUAL_SOCKETS.map(str::to_owned).to_vec(),
@@ -144,6 +148,10 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn limit(text: &str) -> Result<Limit, String> {
     parse_limit(text).map(Limit)
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    parse_size(text).map(Size)
 }
 
 /// A value out of a fixed list, by the names that the file uses.
@@ -193,6 +201,50 @@ impl<'de> Deserialize<'de> for Limit {
         parse_limit(&text)
             .map(Self)
             .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl Default for Size {
+    /// What may be kept of the output of a run.
+    fn default() -> Self {
+        Self(1 << 30)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (mut number, mut units) = (self.0, "KMGT".chars());
+        let mut unit = None;
+        while number > 0
+            && number.is_multiple_of(1024)
+            && let Some(next) = units.next()
+        {
+            number /= 1024;
+            unit = Some(next);
+        }
+        let unit = unit.map(String::from).unwrap_or_default();
+        serializer.serialize_str(&format!("{number}{unit}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a size: bytes or something like \"512M\"")]
+        enum Written {
+            Bytes(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => Ok(Self(bytes)),
+            Written::Text(text) => parse_size(&text)
+                .map(Self)
+                .map_err(serde::de::Error::custom),
+        }
     }
 }
 

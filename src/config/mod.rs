@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use environment::Environment;
 use file::KEYS;
-pub use file::{Audit, Color, Haproxy, Instance, Instances, Limit, Values};
+pub use file::{Audit, Color, Haproxy, Instance, Instances, Limit, Size, Values};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +210,32 @@ fn one_line(message: &str) -> String {
     message.trim().replace('\n', "; ")
 }
 
+/// A number of bytes as people write it: `1048576`, `512M`, `1 GiB`; units are powers of 1024.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size; write bytes or something like 512M, 1G");
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.trim().to_ascii_uppercase();
+    let unit = unit
+        .strip_suffix("IB")
+        .or(unit.strip_suffix('B'))
+        .unwrap_or(&unit);
+    let shift = ["", "K", "M", "G", "T"]
+        .iter()
+        .position(|known| *known == unit);
+    let (number, shift): (u64, _) = (
+        number.parse().map_err(|_| wrong())?,
+        shift.ok_or_else(wrong)?,
+    );
+    number.checked_mul(1 << (10 * shift)).ok_or_else(wrong)
+}
+
 /// A time limit as people write it: `10`, `1.5`, `10s`, `2m`, `1h30m`; 0 is no limit.
 ///
 /// # Errors
@@ -334,6 +360,35 @@ mod tests {
         let config = load("nodes = 'x'", &[("HASH_CONFIG", path.to_str().unwrap())]).unwrap();
         assert_eq!(config.values.nodes, None);
         assert_eq!(config.values.fanout.map(|fanout| fanout.get()), Some(3));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, size) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("5B", 5),
+            ("2k", 2048),
+            ("512M", 512 << 20),
+            ("1 GiB", 1 << 30),
+            ("3TB", 3 << 40),
+        ] {
+            assert_eq!(parse_size(text), Ok(size), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5G", "1X", "1iB2", "20000000T"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+        let spool = |text: &str| load(text, &[]).map(|config| config.values.spool_max);
+        assert_eq!(spool("").unwrap(), Some(Size(1 << 30)));
+        assert_eq!(spool("spool_max = '2M'").unwrap(), Some(Size(2 << 20)));
+        assert_eq!(spool("spool_max = 4096").unwrap(), Some(Size(4096)));
+        let error = spool("spool_max = 'much'").unwrap_err().to_string();
+        assert!(error.contains("`much` is not a size"), "{error}");
+        let listing: Vec<_> = load("spool_max = '2048K'", &[])
+            .unwrap()
+            .listing()
+            .collect();
+        assert!(listing.iter().any(|(line, _)| line == "spool_max = \"2M\""));
     }
 
     #[test]

@@ -11,10 +11,12 @@ pub mod services;
 pub mod transaction;
 mod worker;
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -22,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::event::{
     Ending, ErrorCode, Event, Failure, FailureClass, NodeId, Outcome, Stop, Summary,
 };
+use crate::gather::Full;
 use crate::plan::{Plan, Tolerance};
 use crate::report::Reporter;
 use crate::transport::{BoxFuture, FleetIo, Launch, Launcher, Transport, until};
@@ -176,7 +179,13 @@ pub async fn dispatch(
                 event_sender.clone(),
                 stop_seen.clone(),
             );
-            workers.push(Box::pin(worker.run()));
+            let (work, handle) = abortable(worker.run());
+            run.workers.insert(node, (handle, Instant::now()));
+            workers.push(Box::pin(async move {
+                // One that is cut short has its outcome already.
+                let _ = work.await;
+                node
+            }));
         }
         if workers.is_empty() && launching.is_none() && events.is_empty() && run.level() > Stop::No
         {
@@ -234,6 +243,8 @@ enum State {
 struct Run<'a> {
     reporter: &'a mut dyn Reporter,
     stop: watch::Sender<Stop>,
+    /// The workers of nodes without an outcome, and since when they are at work.
+    workers: HashMap<NodeId, (AbortHandle, Instant)>,
     open: usize,
     state: Vec<State>,
     summary: Summary,
@@ -248,6 +259,7 @@ impl<'a> Run<'a> {
         Self {
             reporter,
             stop,
+            workers: HashMap::new(),
             open: plan.selected.len(),
             state: vec![State::Waiting; plan.nodes.len()],
             summary: Summary::default(),
@@ -325,20 +337,46 @@ impl<'a> Run<'a> {
         if let Event::Finished { node, outcome, .. } = &mut event {
             self.state[node.index()] = State::Finished;
             self.open -= 1;
+            self.workers.remove(node);
             self.blame_ending(outcome);
-            match outcome.class() {
-                None => {}
-                Some(FailureClass::Unreached) => self.unreached += 1,
-                Some(FailureClass::Command | FailureClass::Guarded) => self.failed += 1,
-            }
-            self.summary.outcomes.push((*node, outcome.clone()));
         }
-        self.write(|reporter| reporter.event(&event));
+        let shown = self.show(|reporter| reporter.event(&event));
+        let Event::Finished { node, outcome, .. } = event else {
+            if let Err(full) = shown {
+                self.cut_short(event.node(), full);
+            }
+            return;
+        };
+        let outcome = match shown {
+            Ok(()) => outcome,
+            Err(full) => Outcome::failed(ErrorCode::Output, full.to_string()),
+        };
+        match outcome.class() {
+            None => {}
+            Some(FailureClass::Unreached) => self.unreached += 1,
+            Some(FailureClass::Command | FailureClass::Guarded) => self.failed += 1,
+        }
+        self.summary.outcomes.push((node, outcome));
         if self.level() == Stop::No
             && let Some(reason) = self.too_many()
         {
             self.ask(Stop::Drain, Ending::Threshold(reason));
         }
+    }
+
+    /// Ends a node of whose output no more can be kept.
+    fn cut_short(&mut self, node: NodeId, full: Full) {
+        let mut took = Duration::ZERO;
+        if let Some((worker, since)) = self.workers.get(&node) {
+            worker.abort();
+            took = since.elapsed();
+        }
+        let outcome = Outcome::failed(ErrorCode::Output, full.to_string());
+        self.take(Event::Finished {
+            node,
+            outcome,
+            took,
+        });
     }
 
     /// Answers the question what is going on.
@@ -420,11 +458,24 @@ impl<'a> Run<'a> {
     }
 
     fn write(&mut self, show: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) {
+        // Only what nodes say can be too much.
+        let _ = self.show(show);
+    }
+
+    /// Shows something. That no more of a node's output can be kept is the node's matter, anything else that of the run.
+    fn show(&mut self, show: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) -> Result<(), Full> {
         if matches!(self.summary.ending, Some(Ending::OutputLost(_))) {
-            return;
+            return Ok(());
         }
-        if let Err(error) = show(self.reporter) {
-            self.ask(Stop::Terminate, Ending::OutputLost(error));
+        match show(self.reporter) {
+            Ok(()) => Ok(()),
+            Err(error) => match Full::of(&error) {
+                Some(full) => Err(full),
+                None => {
+                    self.ask(Stop::Terminate, Ending::OutputLost(error));
+                    Ok(())
+                }
+            },
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod diff;
 mod pages;
+mod quota;
 pub mod tree;
 mod trie;
 
@@ -15,10 +16,11 @@ use std::io;
 use hashbrown::HashMap;
 
 pub use pages::{Memory, PAGE, Store};
+pub use quota::{Full, Quota};
 use trie::{Place, Trie};
 
 /// How much output is kept in memory before pages go to the [`Store`], unless said otherwise.
-pub const DEFAULT_BUDGET: usize = 64 * 1024 * 1024;
+pub const DEFAULT_BUDGET: usize = 12 * 1024 * 1024;
 
 /// Collects the output of many keys and tells which of them said the same.
 ///
@@ -27,6 +29,9 @@ pub const DEFAULT_BUDGET: usize = 64 * 1024 * 1024;
 pub struct Gather {
     trie: Trie,
     keys: Vec<Key>,
+    quota: Quota,
+    /// What was added to the quota here.
+    added: u64,
 }
 
 /// Where a key stands.
@@ -34,6 +39,8 @@ pub struct Gather {
 struct Key {
     place: Place,
     status: Option<u8>,
+    /// How many bytes nobody else had said before.
+    own: u64,
 }
 
 impl Default for Gather {
@@ -49,16 +56,36 @@ impl Gather {
         Self {
             trie: Trie::new(budget, store),
             keys: Vec::new(),
+            quota: Quota::default(),
+            added: 0,
         }
+    }
+
+    /// The same with a limit on all that is kept, which several may share.
+    #[must_use]
+    pub fn within(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
     }
 
     /// Appends bytes to a key's output.
     ///
     /// # Errors
-    /// What the store said; the outputs gathered so far are then not to be trusted.
+    /// [`Full`] when no more may be kept of this key; what fits is. What the store said otherwise; the outputs gathered
+    /// so far are then not to be trusted.
     pub fn push(&mut self, key: u32, bytes: &[u8]) -> io::Result<()> {
         let entry = Self::entry(&mut self.keys, key);
-        self.trie.advance(&mut entry.place, bytes)
+        let room = self.quota.room(entry.own);
+        let mut left = room;
+        let taken = self.trie.advance(&mut entry.place, bytes, &mut left);
+        let grown = room - left;
+        entry.own += grown;
+        self.added += grown;
+        self.quota.add(grown);
+        if taken? < bytes.len() {
+            return Err(self.quota.full());
+        }
+        Ok(())
     }
 
     /// The key is done, with this status. Only such keys are in [`Gather::groups`].
@@ -109,6 +136,12 @@ impl Gather {
                 .get(key as usize)
                 .map_or_else(Place::default, |entry| entry.place),
         }
+    }
+}
+
+impl Drop for Gather {
+    fn drop(&mut self) {
+        self.quota.give_back(self.added);
     }
 }
 
@@ -301,6 +334,31 @@ mod tests {
             shown(&gather),
             [(0, vec![1, 2, 4], whole(1)), (0, vec![0, 3], whole(0))]
         );
+    }
+
+    #[test]
+    fn a_key_that_says_too_much_is_cut_and_others_are_not() {
+        const SMALL: usize = quota::SMALL as usize;
+        let quota = Quota::new(1_000_000);
+        let mut gather = tight().within(quota.clone());
+        let long = vec![b'x'; 700_000];
+        gather.push(0, &long).unwrap();
+        // Who says the same adds nothing.
+        gather.push(1, &long).unwrap();
+        gather.push(2, b"y").unwrap();
+        let full = gather.push(2, &long).unwrap_err();
+        assert!(Full::of(&full).is_some());
+        assert!(full.to_string().contains("976.6 KiB"), "{full}");
+        assert!(gather.push(0, b"x").is_err());
+        // What is short is kept in any case.
+        gather.push(3, &vec![b'z'; SMALL]).unwrap();
+        assert!(gather.push(3, b"z").is_err());
+        for (key, len) in [(0, 700_000), (1, 700_000), (2, 300_000), (3, SMALL)] {
+            assert_eq!(gather.output(key).to_vec().unwrap().len(), len, "{key}");
+        }
+        assert_eq!(quota.room(u64::MAX), 0);
+        drop(gather);
+        assert_eq!(quota.room(u64::MAX), 1_000_000);
     }
 
     #[test]

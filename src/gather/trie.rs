@@ -68,12 +68,25 @@ impl Trie {
         self.pages.resident()
     }
 
-    /// Moves a place on by these bytes.
-    pub(super) fn advance(&mut self, place: &mut Place, mut bytes: &[u8]) -> io::Result<()> {
+    /// Moves a place on by these bytes, and says by how many: fewer if more would have to be kept than there is `room`,
+    /// which becomes less by what is kept now.
+    pub(super) fn advance(
+        &mut self,
+        place: &mut Place,
+        all: &[u8],
+        room: &mut u64,
+    ) -> io::Result<usize> {
+        let mut bytes = all;
         while let Some(&first) = bytes.first() {
             let run = &self.runs[place.run as usize];
             let taken = if place.offset == run.len {
-                self.grow(place.run, bytes)?
+                let fits = usize::try_from(*room).map_or(bytes.len(), |room| room.min(bytes.len()));
+                if fits == 0 {
+                    break;
+                }
+                let taken = self.grow(place.run, &bytes[..fits])?;
+                *room -= taken as u64;
+                taken
             } else {
                 let (index, at) = page_of(place.offset);
                 let known = &self.pages.bytes(run.pages[index], run.page_len(index))?[at..];
@@ -87,7 +100,7 @@ impl Trie {
                 bytes = &bytes[taken..];
             }
         }
-        Ok(())
+        Ok(all.len() - bytes.len())
     }
 
     /// Appends to a run what fits its last page.

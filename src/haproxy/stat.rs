@@ -182,6 +182,19 @@ pub fn rows_of_several(answer: &[u8]) -> Result<Vec<Counters>, AnswerError> {
 /// How a table begins.
 const HEAD: &str = "# pxname,svname,";
 
+/// A table as it is: the names of its columns, and its records. `None` if it is none.
+pub fn table(text: &str) -> Option<(Vec<&str>, impl Iterator<Item = Vec<String>>)> {
+    let table = text.strip_prefix("# ")?;
+    table.starts_with("pxname,svname,").then_some(())?;
+    let (header, mut rest) = table.split_once('\n').unwrap_or((table, ""));
+    let records = std::iter::from_fn(move || {
+        let mut fields = Vec::new();
+        (!rest.is_empty()).then(|| rest = record(rest, &mut fields))?;
+        Some(fields)
+    });
+    Some((header.split(',').collect(), records))
+}
+
 /// A number of a row; HAProxy leaves out what does not apply.
 fn number<T: std::str::FromStr + Default>(text: &str, name: &ServerName) -> Result<T, AnswerError> {
     if text.is_empty() {

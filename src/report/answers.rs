@@ -2,17 +2,18 @@
 
 mod contents;
 mod many;
+mod rows;
 
 use std::fmt::Write;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use crate::answer::{Answer, ChangeRow, ChangeVerdict, Form, Said, ServerRow, Servers};
 use crate::event::{Event, NodeId, Stream};
-use crate::haproxy::name::ServerName;
 use crate::haproxy::state::Server;
-use crate::haproxy::usable::Fault;
+
+pub use rows::Table;
+pub(super) use rows::{Row, rows};
 
 /// What stands above the rows of `status`. "frontend_name" really is the server's; the words are older than we are.
 const HEADER: &str =
@@ -154,84 +155,6 @@ fn said_text(said: &[Said]) -> Bytes {
         }
     }
     out.into()
-}
-
-/// A row in JSON, without its node.
-pub(super) type Row = Map<String, Value>;
-
-/// A kind of rows in JSON.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Table {
-    /// The name of the list in a document.
-    pub(super) name: &'static str,
-    /// The name of an event with one row.
-    pub(super) row: &'static str,
-}
-
-const SERVERS: Table = Table {
-    name: "servers",
-    row: "server",
-};
-const CHANGES: Table = Table {
-    name: "changes",
-    row: "change",
-};
-
-/// An answer as typed rows; `None` for one that is text in JSON, too.
-pub(super) fn rows(answer: &Answer) -> Option<(Table, Vec<Row>)> {
-    match answer {
-        Answer::Servers(servers) => Some((SERVERS, servers.rows.iter().map(server_row).collect())),
-        Answer::Changes(rows) => Some((CHANGES, rows.iter().map(change_row).collect())),
-        Answer::Lists(rows) => Some((contents::LISTS, contents::list_rows(rows))),
-        Answer::Entries(rows) => Some((contents::ENTRIES, contents::entry_rows(rows))),
-        Answer::Contents(rows) => Some((contents::CONTENTS, contents::rows(rows))),
-        Answer::Info(_) | Answer::Stat(_) | Answer::Sessions(_) | Answer::Raw(_) => None,
-    }
-}
-
-/// A row with what all rows about a server begin with.
-fn row(instance: Option<&str>, name: &ServerName, fields: Value) -> Row {
-    let mut row = Row::new();
-    row.insert("instance".into(), instance.into());
-    row.insert("backend".into(), name.backend().into());
-    row.insert("server".into(), name.server().into());
-    if let Value::Object(fields) = fields {
-        row.extend(fields);
-    }
-    row
-}
-
-fn server_row(of: &ServerRow) -> Row {
-    let (server, counters) = (&of.server, of.counters.as_ref());
-    let fields = json!({
-        "id": server.id,
-        "operational": server.operational.to_string(),
-        "administrative": server.admin.word().to_string(),
-        "usable": server.is_usable(),
-        "reason": server.fault().map(Fault::as_str),
-        "weight": server.weight,
-        "initial_weight": server.initial_weight,
-        "address": server.address,
-        "sessions": counters.map(|counters| counters.sessions),
-        "queue": counters.map(|counters| counters.queued),
-        "status": counters.map(|counters| &counters.status),
-        "check": counters.and_then(|counters| (!counters.check.is_empty()).then_some(&counters.check)),
-        "tracks": counters.and_then(|counters| counters.tracked.as_ref().map(ToString::to_string)),
-    });
-    row(of.instance.as_deref(), &server.name, fields)
-}
-
-fn change_row(of: &ChangeRow) -> Row {
-    let after = of.after.as_ref();
-    let fields = json!({
-        "before": of.before.words(),
-        "after": after.map(Server::words),
-        "weight_before": of.before.weight,
-        "weight_after": after.map(|after| after.weight),
-        "verdict": of.verdict.as_str(),
-        "message": of.message,
-    });
-    row(of.instance.as_deref(), &of.before.name, fields)
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! What a form of output is, and what it is made of. Each has a file and a row of [`super::FORMATS`].
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::look::Look;
 use super::notes::Notes;
 use super::out::Out;
 use super::reporter::Reporter;
-use super::spill::TempFile;
+use super::spill::Scratch;
 use crate::gather::{DEFAULT_BUDGET, Gather};
 use crate::plan::NodeName;
 
@@ -77,15 +76,14 @@ pub(super) struct Parts<'l, 'a> {
     pub(super) out: Writer<'a>,
     /// Standard error.
     pub(super) err: Writer<'a>,
-    /// The folder for output that outgrows memory.
-    pub(super) scratch: &'l Path,
+    /// Where output goes that outgrows memory.
+    pub(super) scratch: &'l Scratch,
 }
 
 impl<'a> Parts<'_, 'a> {
-    /// An empty gathering.
+    /// An empty gathering, one of up to three that a form has.
     pub(super) fn gather(&self) -> Gather {
-        let store = TempFile::new(self.scratch.to_owned());
-        Gather::new(DEFAULT_BUDGET / 2, Box::new(store))
+        self.scratch.gather(DEFAULT_BUDGET / 3)
     }
 
     /// The two streams as people see them.

@@ -169,14 +169,14 @@ impl<W: Write, E: Write> Reporter for Gathered<W, E> {
                 }
             }
             Event::Finished { node, outcome, .. } => {
-                for stream in [Stream::Out, Stream::Err] {
-                    self.take(*node, stream, None)?;
-                }
+                let taken = [Stream::Out, Stream::Err].map(|stream| self.take(*node, stream, None));
                 if matches!(outcome, Outcome::Failed(_)) && self.said.output(node.0).is_empty() {
                     self.silent.insert(*node);
                 }
                 self.said.finish(node.0, outcome.status());
                 self.complained.finish(node.0, outcome.status());
+                // Its end is known whether its last line has room or not.
+                taken.into_iter().collect::<io::Result<()>>()?;
             }
         }
         Ok(())

@@ -5,15 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
+use super::display::{Progress, Screen};
 use super::look::{Look, Transfer};
 use super::notes::fold;
 use super::reporter::Reporter;
 use crate::event::{Event, NodeId, Outcome, Stop, Summary, size};
 use crate::plan::NodeName;
-use crate::prompt::TerminalLock;
 
 /// A run that is over sooner shows no progress.
 const SILENT_FOR: Duration = Duration::from_millis(400);
@@ -27,8 +26,7 @@ const NAMED: usize = 200;
 pub struct Live<'a> {
     inner: Box<dyn Reporter + 'a>,
     names: Arc<[NodeName]>,
-    bar: ProgressBar,
-    terminal_lock: TerminalLock,
+    progress: Progress,
     rate: Option<Rate>,
     begun: Instant,
     running: Vec<NodeId>,
@@ -36,7 +34,6 @@ pub struct Live<'a> {
     failed: usize,
     /// What those at work wait for, if they say so.
     waiting: Option<String>,
-    shown: bool,
 }
 
 impl std::fmt::Debug for Live<'_> {
@@ -48,35 +45,51 @@ impl std::fmt::Debug for Live<'_> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(inner: Box<dyn Reporter + 'a>, names: Arc<[NodeName]>, look: &Look) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-            bar.set_style(style);
-        }
+    pub(super) fn new(
+        inner: Box<dyn Reporter + 'a>,
+        names: Arc<[NodeName]>,
+        look: &Look,
+        screen: Screen,
+    ) -> Self {
         Self {
             inner,
             names,
-            bar,
-            terminal_lock: look.terminal_lock.clone(),
+            progress: Progress::new(screen, look.terminal_lock.clone()),
             rate: look.transfer.clone().map(Rate::new),
             begun: Instant::now(),
             running: Vec::new(),
             done: 0,
             failed: 0,
             waiting: None,
-            shown: false,
         }
     }
 
-    /// Takes the line off the screen while something else is written.
+    /// Takes the line off the screen while something else is written. It comes back when it is time to draw.
     fn aside(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) -> io::Result<()> {
-        // A question has wiped the line off already, and stands there now.
-        if self.shown && !self.terminal_lock.is_taken() {
-            let inner = &mut self.inner;
-            self.bar.suspend(|| write(&mut **inner))
-        } else {
-            write(&mut *self.inner)
+        self.progress.off();
+        write(&mut *self.inner)
+    }
+
+    fn text(&mut self) -> String {
+        if let Some(waiting) = &self.waiting {
+            return format!("waiting: {waiting}");
         }
+        let pending = match self.running.len() {
+            0 => String::new(),
+            few if few <= NAMED => format!(
+                "  waiting for {}",
+                fold(&self.names, self.running.iter().copied())
+            ),
+            many => format!("  waiting for {many} nodes"),
+        };
+        let failed = if self.failed == 0 {
+            String::new()
+        } else {
+            format!(", {} failed", self.failed)
+        };
+        let copied = self.rate.as_mut().map(Rate::show).unwrap_or_default();
+        let (done, all) = (self.done, self.names.len());
+        format!("{done}/{all} done{failed}{copied}{pending}")
     }
 }
 
@@ -112,42 +125,15 @@ impl Reporter for Live<'_> {
     }
 
     fn redraw(&mut self) -> io::Result<()> {
-        if self.begun.elapsed() < SILENT_FOR || self.terminal_lock.is_taken() {
-            return Ok(());
+        if self.begun.elapsed() >= SILENT_FOR {
+            let text = self.text();
+            self.progress.draw(&text);
         }
-        self.shown = true;
-        self.terminal_lock.draw(true);
-        if let Some(waiting) = &self.waiting {
-            self.bar.set_message(format!("waiting: {waiting}"));
-            self.bar.tick();
-            return Ok(());
-        }
-        let pending = match self.running.len() {
-            0 => String::new(),
-            few if few <= NAMED => format!(
-                "  waiting for {}",
-                fold(&self.names, self.running.iter().copied())
-            ),
-            many => format!("  waiting for {many} nodes"),
-        };
-        let failed = if self.failed == 0 {
-            String::new()
-        } else {
-            format!(", {} failed", self.failed)
-        };
-        let copied = self.rate.as_mut().map(Rate::show).unwrap_or_default();
-        self.bar.set_message(format!(
-            "{}/{} done{failed}{copied}{pending}",
-            self.done,
-            self.names.len()
-        ));
-        self.bar.tick();
         Ok(())
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        self.bar.finish_and_clear();
-        self.terminal_lock.draw(false);
+        self.progress.end();
         self.inner.finish(summary)
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::event::Meter;
 
+use super::answers::Table;
+use super::display::Screen;
 use super::format::Format;
 use crate::prompt::TerminalLock;
 
@@ -29,6 +31,8 @@ pub struct Look {
     pub normalize: bool,
     /// Only the servers that are not the same on all nodes are shown; told when there are any.
     pub disagree: Option<Arc<AtomicBool>>,
+    /// The rows that a document for programs has, even if there are none.
+    pub rows: Option<Table>,
     /// Whether exit statuses other than 0 are worth a line on standard error.
     pub notes: bool,
     /// Whether failures are told with what differs from node to node, such as addresses.
@@ -41,8 +45,8 @@ pub struct Look {
     pub escape_out: bool,
     /// The same for standard error.
     pub escape_err: bool,
-    /// Whether progress is shown on standard error.
-    pub progress: bool,
+    /// Where progress is shown, if it is.
+    pub progress: Option<Screen>,
     /// What is copied meanwhile, for the progress.
     pub transfer: Option<Transfer>,
     /// Whether a question has the terminal that progress is shown on.
@@ -61,13 +65,14 @@ impl Look {
             diff: false,
             normalize: false,
             disagree: None,
+            rows: None,
             notes: true,
             details: false,
             color_out: false,
             color_err: false,
             escape_out: false,
             escape_err: false,
-            progress: false,
+            progress: None,
             transfer: None,
             terminal_lock: TerminalLock::default(),
         }

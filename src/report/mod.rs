@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub mod classic;
 pub mod clush;
 mod disagree;
+mod display;
 pub mod files;
 pub mod format;
 mod formats;
@@ -27,24 +28,26 @@ pub mod text;
 pub mod way;
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::plan::NodeName;
 
+pub use answers::Table;
+pub use display::{Screen, Size};
 pub use format::{Audience, Format};
 pub use formats::{FORMATS, by_name, usual};
 pub use look::{Look, Transfer};
 pub use reporter::Reporter;
 pub use services::{ActionEnd, ActionLog, ServiceReporter, Stopped};
+pub use spill::Scratch;
 
-/// The reporter for a look. `scratch` is the folder for output that outgrows memory.
+/// The reporter for a look. Output that outgrows memory goes to `scratch`.
 pub fn new<'a>(
     look: &Look,
     names: Arc<[NodeName]>,
     out: impl Write + 'a,
     err: impl Write + 'a,
-    scratch: &Path,
+    scratch: &Scratch,
 ) -> Box<dyn Reporter + 'a> {
     let parts = format::Parts {
         look,
@@ -57,10 +60,9 @@ pub fn new<'a>(
         Some(found) => Box::new(disagree::Disagree::new(parts, Arc::clone(found))),
         None => (look.format.make)(parts),
     };
-    if look.progress {
-        Box::new(live::Live::new(reporter, names, look))
-    } else {
-        reporter
+    match &look.progress {
+        Some(screen) => Box::new(live::Live::new(reporter, names, look, screen.clone())),
+        None => reporter,
     }
 }
 

@@ -1,11 +1,40 @@
-//! A temporary file for gathered output that does not fit in memory.
+//! Where gathered output goes that does not fit in memory, and how much of it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::gather::{PAGE, Store};
+use crate::gather::{Gather, PAGE, Quota, Store};
+
+/// Where the output of a run goes that does not fit in memory, and how much of it there may be. Clones share the limit.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    folder: PathBuf,
+    quota: Quota,
+}
+
+impl Scratch {
+    /// Files in this folder, of so many bytes in all.
+    #[must_use]
+    pub fn new(folder: PathBuf, max: u64) -> Self {
+        let quota = Quota::new(max);
+        Self { folder, quota }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An empty gathering that keeps so much in memory.
+    #[must_use]
+    pub fn gather(&self, budget: usize) -> Gather {
+        let store = TempFile::new(self.folder.clone());
+        Gather::new(budget, Box::new(store)).within(self.quota.clone())
+    }
+}
 
 /// Keeps pages in an unnamed temporary file, made when the first page comes and gone with the process.
 #[derive(Debug)]
@@ -46,7 +75,6 @@ impl Store for TempFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gather::Gather;
 
     #[test]
     fn spilled_output_comes_back() {

@@ -66,7 +66,13 @@ fn names() -> Arc<[NodeName]> {
 fn shown(look: &Look) -> (String, String) {
     let (events, summary) = events();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut reporter = new(look, names(), &mut out, &mut err, &std::env::temp_dir());
+    let mut reporter = new(
+        look,
+        names(),
+        &mut out,
+        &mut err,
+        &super::Scratch::new(std::env::temp_dir(), u64::MAX),
+    );
     for event in &events {
         reporter.event(event).unwrap();
     }
@@ -111,7 +117,7 @@ fn equal_failures_are_one_line_and_what_differs_is_told_to_who_asks() {
             details,
             ..look("text")
         };
-        let scratch = std::env::temp_dir();
+        let scratch = super::Scratch::new(std::env::temp_dir(), u64::MAX);
         let mut reporter = new(&look, names.clone(), std::io::sink(), &mut err, &scratch);
         reporter.finish(&summary).unwrap();
         drop(reporter);
@@ -178,7 +184,13 @@ fn labels_are_coloured_and_control_characters_escaped_on_a_terminal() {
         escape_out: true,
         ..look("text")
     };
-    let mut reporter = new(&look, names(), &mut out, Vec::new(), &std::env::temp_dir());
+    let mut reporter = new(
+        &look,
+        names(),
+        &mut out,
+        Vec::new(),
+        &super::Scratch::new(std::env::temp_dir(), u64::MAX),
+    );
     let data = Bytes::from_static(b"\x1b[2Jx\n");
     reporter
         .event(&Event::Output {

@@ -116,7 +116,7 @@ impl<'a, E: Write> Way<'a, E> {
         };
         self.since = None;
         if self.terminal_lock.wipe() {
-            self.err.writer.write_all(b"\r\x1b[K")?;
+            self.err.writer.write_all(b"\r\x1b[J")?;
         }
         for (text, nodes) in waiting {
             let nodes: NodeSet = nodes.iter().map(String::as_str).collect();

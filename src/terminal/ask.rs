@@ -15,8 +15,8 @@ use crate::prompt::{Answer, Echo, Prompter, TerminalLock};
 /// Longer answers are refused; no terminal sends more in one line.
 const LONGEST: usize = 4096;
 
-/// Empties the line the cursor is in.
-const WIPE: &[u8] = b"\r\x1b[K";
+/// Takes off progress, at whose start the cursor is.
+const WIPE: &[u8] = b"\r\x1b[J";
 
 /// The terminal, by a file description of our own: others do not find theirs non-blocking.
 pub(super) fn open_terminal() -> io::Result<OwnedFd> {
@@ -67,7 +67,8 @@ impl Prompter for TerminalPrompter {
 /// A terminal that gets its modes back when this goes, however the question ends.
 struct Quiet {
     terminal: AsyncFd<OwnedFd>,
-    before: Option<Termios>,
+    /// The modes it had, and what is written when it has them again.
+    before: Option<(Termios, &'static [u8])>,
 }
 
 impl Quiet {
@@ -77,16 +78,25 @@ impl Quiet {
     )]
     fn new(terminal: OwnedFd, echo: Echo) -> io::Result<Self> {
         let terminal = AsyncFd::new(terminal)?;
+        let modes = tcgetattr(terminal.get_ref())?;
+        let mut wanted = modes.clone();
         let mut before = None;
-        if echo == Echo::Hidden {
-            let modes = tcgetattr(terminal.get_ref())?;
-            let mut hidden = modes.clone();
-            hidden
-                .local_modes
-                .remove(LocalModes::ECHO | LocalModes::ECHONL);
-            // What was typed before the question is no answer to it.
-            tcsetattr(terminal.get_ref(), OptionalActions::Flush, &hidden)?;
-            before = Some(modes);
+        match echo {
+            Echo::Hidden => {
+                wanted
+                    .local_modes
+                    .remove(LocalModes::ECHO | LocalModes::ECHONL);
+                // What was typed before the question is no answer to it.
+                tcsetattr(terminal.get_ref(), OptionalActions::Flush, &wanted)?;
+                before = Some((modes, b"\n".as_slice()));
+            }
+            // It is off while progress is shown.
+            Echo::Shown if !modes.local_modes.contains(LocalModes::ECHO) => {
+                wanted.local_modes.insert(LocalModes::ECHO);
+                tcsetattr(terminal.get_ref(), OptionalActions::Now, &wanted)?;
+                before = Some((modes, b"".as_slice()));
+            }
+            Echo::Shown => {}
         }
         Ok(Self { terminal, before })
     }
@@ -130,11 +140,11 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
+        if let Some((before, end)) = &self.before {
             let fd = self.terminal.as_fd();
             let _ = tcsetattr(fd, OptionalActions::Drain, before);
-            // The end of the line that was typed, or left, was not shown either.
-            let _ = rustix::io::write(fd, b"\n");
+            // The end of a hidden line that was typed, or left, was not shown either.
+            let _ = rustix::io::write(fd, end);
         }
     }
 }

@@ -1,14 +1,43 @@
 //! OS signals as requests to stop: the first asks, the second does not.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::event::Stop;
+
+/// What the program listens to.
+const HEARD: [SignalKind; 3] = [
+    SignalKind::interrupt(),
+    SignalKind::terminate(),
+    SignalKind::hangup(),
+];
+
+/// Which of these have come and are not dealt with yet, also while nothing runs that could deal with them.
+static ARRIVED: OnceLock<[Arc<AtomicBool>; HEARD.len()]> = OnceLock::new();
+
+fn arrived() -> &'static [Arc<AtomicBool>; HEARD.len()] {
+    ARRIVED.get_or_init(|| {
+        HEARD.map(|kind| {
+            let flag = Arc::new(AtomicBool::new(false));
+            // Where that is refused, so is the listening itself, which is told.
+            let _ = signal_hook::flag::register(kind.as_raw_value(), Arc::clone(&flag));
+            flag
+        })
+    })
+}
+
+/// The number of a signal that has come since [`Signals`] listens, and that nobody has dealt with yet.
+#[must_use]
+pub fn unheeded() -> Option<u8> {
+    let flags = ARRIVED.get()?.iter().zip(HEARD);
+    let mut come = flags.filter(|(flag, _)| flag.load(Ordering::Relaxed));
+    u8::try_from(come.next()?.1.as_raw_value()).ok()
+}
 
 /// Listens for SIGINT, SIGTERM and SIGHUP for as long as it lives.
 #[derive(Debug)]
@@ -30,16 +59,13 @@ impl Signals {
         let first = Arc::new(AtomicU8::new(0));
         let leave = Arc::new(AtomicU8::new(0));
         let mut listeners = JoinSet::new();
-        for kind in [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ] {
+        for (kind, unheeded) in HEARD.into_iter().zip(arrived()) {
             let mut arrivals = signal(kind)?;
             let (sender, first) = (sender.clone(), Arc::clone(&first));
             let leave = (kind != SignalKind::interrupt()).then(|| Arc::clone(&leave));
             listeners.spawn(async move {
                 while arrivals.recv().await.is_some() {
+                    unheeded.store(false, Ordering::Relaxed);
                     let number = u8::try_from(kind.as_raw_value()).unwrap_or(0);
                     let again = !set(&first, number);
                     if let Some(leave) = &leave {

@@ -16,6 +16,7 @@
 mod files;
 mod hash;
 pub(crate) mod process;
+mod screen;
 pub(crate) mod slurm;
 mod terminal;
 mod tests;
@@ -38,6 +39,7 @@ use rustix::process::Signal;
 pub(crate) use hash::{Hash, Ran};
 use process::Daemon;
 pub(crate) use process::{find_program, until};
+pub(crate) use screen::Screen;
 pub(crate) use terminal::Terminal;
 
 /// How a server behind the load balancers answers.

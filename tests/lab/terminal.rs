@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Termios, tcgetattr};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tempfile::TempDir;
 
 use super::Hash;
@@ -43,8 +43,25 @@ impl Terminal {
         terminal
     }
 
+    /// The same in a window that is so many columns wide.
+    pub(crate) fn sized(hash: Hash, kind: &str, columns: u16) -> Self {
+        let (mut command, home) = hash.env("TERM", kind).into_command();
+        let mut terminal = Self::start_sized(&mut command, Some(columns));
+        terminal.home = Some(home);
+        terminal
+    }
+
+    /// Gives the window another width.
+    pub(crate) fn resize(&mut self, columns: u16) {
+        set_columns(&self.slave, columns);
+    }
+
     /// Starts a program there. The terminal is its controlling one, and it runs in its foreground.
     pub(crate) fn start(program: &mut Command) -> Self {
+        Self::start_sized(program, None)
+    }
+
+    fn start_sized(program: &mut Command, columns: Option<u16>) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -56,6 +73,9 @@ impl Terminal {
         )
         .unwrap();
         let before = tcgetattr(&slave).unwrap();
+        if let Some(columns) = columns {
+            set_columns(&slave, columns);
+        }
         let mut command = Command::new("setsid");
         command
             .arg("--ctty")
@@ -195,6 +215,16 @@ impl Drop for Terminal {
             let _ = self.child.wait();
         }
     }
+}
+
+fn set_columns(terminal: &OwnedFd, columns: u16) {
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).unwrap();
 }
 
 /// What was written to the terminal, without the codes that move its cursor or colour.

@@ -19,6 +19,7 @@ use crate::haproxy::change::Wanted;
 use crate::haproxy::command::Weight;
 use crate::haproxy::select::Selector;
 use crate::haproxy::state::AdminWord;
+use crate::report::Table;
 use crate::work::haproxy::Sockets;
 use crate::work::haproxy::change::{Goal, Then};
 
@@ -278,6 +279,7 @@ pub(super) fn make(
     };
     let err = job.console.err.try_clone();
     let err = err.map_err(|error| CliError::system(error.to_string()))?;
+    job.look.rows = Some(Table::CHANGES);
     let (done, signal) = job.show(async |planned, requests, reporter| {
         let resources = Resources {
             plan: planned.plan,

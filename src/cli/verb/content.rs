@@ -9,6 +9,7 @@ use crate::cli::exit::Statuses;
 use crate::cli::ledger::{About, Log};
 use crate::cli::resolve::Job;
 use crate::exec::transaction::{Manner, Resources, Subject, replace};
+use crate::report::Table;
 use crate::work::haproxy::transaction::Transaction;
 
 /// What all of these changes take.
@@ -67,6 +68,7 @@ pub(super) fn perform<O: Subject>(
     };
     let err = job.console.err.try_clone();
     let err = err.map_err(|error| CliError::system(error.to_string()))?;
+    job.look.rows = Some(Table::CONTENTS);
     let (done, signal) = job.show(async |planned, requests, reporter| {
         let with = Resources {
             plan: planned.plan,

@@ -14,6 +14,7 @@ use crate::cli::input;
 use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Effect, Request, Task};
 use crate::haproxy::patterns::{Edit, Entries, Kind, Name};
+use crate::report::Table;
 use crate::work::haproxy::patterns::Show;
 use crate::work::haproxy::transaction::Transaction;
 use crate::work::haproxy::transaction::patterns::Patterns;
@@ -242,6 +243,10 @@ impl Task for Look {
     }
 
     fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {
+        job.look.rows = Some(match &self.name {
+            Some(_) => Table::ENTRIES,
+            None => Table::MAPS,
+        });
         let work = Show {
             names: Arc::clone(&job.plan.nodes),
             sockets: sockets::sockets(job.asked)?,

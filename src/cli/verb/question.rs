@@ -16,6 +16,7 @@ use crate::cli::task::{Effect, Request, Task};
 use crate::haproxy::command::Command;
 use crate::haproxy::payload::Payload;
 use crate::haproxy::raw::{RawCommand, RawError};
+use crate::report::Table;
 use crate::work::haproxy::Asker;
 use crate::work::haproxy::question::Question;
 
@@ -50,33 +51,40 @@ struct Ask {
     command: Command,
     /// What the answers are.
     answer: fn(Vec<Said>) -> Answer,
+    /// Their rows for programs; what `raw` asks has none.
+    rows: Option<Table>,
     /// What may change something, as it was typed.
     changes: Option<String>,
 }
 
-fn ask(command: Command, answer: fn(Vec<Said>) -> Answer) -> Request {
+fn ask(command: Command, answer: fn(Vec<Said>) -> Answer, rows: Option<Table>) -> Request {
     Request::Nodes(Box::new(Ask {
         command,
         answer,
+        rows,
         changes: None,
     }))
 }
 
 impl VerbArgs for InfoArgs {
     fn request(self) -> Result<Request, CliError> {
-        Ok(ask(Command::ShowInfo, Answer::Info))
+        Ok(ask(Command::ShowInfo, Answer::Info, Some(Table::INFO)))
     }
 }
 
 impl VerbArgs for StatArgs {
     fn request(self) -> Result<Request, CliError> {
-        Ok(ask(Command::ShowStat, Answer::Stat))
+        Ok(ask(Command::ShowStat, Answer::Stat, Some(Table::STAT)))
     }
 }
 
 impl VerbArgs for SessArgs {
     fn request(self) -> Result<Request, CliError> {
-        Ok(ask(Command::ShowSessions, Answer::Sessions))
+        Ok(ask(
+            Command::ShowSessions,
+            Answer::Sessions,
+            Some(Table::SESSIONS),
+        ))
     }
 }
 
@@ -102,18 +110,20 @@ impl VerbArgs for RawArgs {
                 command: Command::RawPayload(typed, payload),
                 answer: Answer::Raw,
                 changes: Some(self.command),
+                rows: None,
             })));
         }
         let typed = RawCommand::parse(&self.command).map_err(wrong)?;
         if self.read_only {
             let lowered = RawCommand::parse(&format!("user;{}", self.command))
                 .map_err(|error| CliError::usage(error.to_string()))?;
-            return Ok(ask(Command::Raw(lowered), Answer::Raw));
+            return Ok(ask(Command::Raw(lowered), Answer::Raw, None));
         }
         let changes = typed.changes().then_some(self.command);
         Ok(Request::Nodes(Box::new(Ask {
             command: Command::Raw(typed),
             answer: Answer::Raw,
+            rows: None,
             changes,
         })))
     }
@@ -151,6 +161,7 @@ impl Task for Ask {
             command: self.command,
             asker: Asker::default(),
         };
+        job.look.rows = self.rows;
         job.run(&work, Statuses::Command)
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::resolve::{Invocation, Job, sockets};
 use crate::cli::task::{Request, Task};
 use crate::haproxy::select::Selector;
 use crate::haproxy::usable::{NoState, StateWord};
+use crate::report::Table;
 use crate::work::haproxy::status::{Shown, Sort, Status};
 
 /// Arguments of `status`.
@@ -136,6 +137,7 @@ impl Task for Show {
         work.ignore_unresolved = args.ignore_unresolved;
         let differ = Arc::new(AtomicBool::new(false));
         job.look.disagree = args.disagree.then(|| Arc::clone(&differ));
+        job.look.rows = Some(Table::SERVERS);
         let code = job.run(&work, Statuses::Monitoring)?;
         if work.several_processes.load(Ordering::Relaxed) {
             job.warn("HAProxy runs in several processes (nbproc), and only one of them answers");

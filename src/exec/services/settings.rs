@@ -1,14 +1,13 @@
 //! The settings of a service run, and native actions.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc;
 
 use crate::event::{Stop, Summary};
 use crate::plan::{Limits, Plan};
-use crate::report::ActionLog;
+use crate::report::{ActionLog, Scratch};
 use crate::service::ActionId;
 use crate::transport::Transport;
 
@@ -26,8 +25,8 @@ pub struct ServiceSettings<'a> {
     pub limits: Limits,
     /// Whether to run nothing.
     pub dry_run: bool,
-    /// The folder for output that outgrows memory.
-    pub scratch: &'a Path,
+    /// Where output goes that outgrows memory.
+    pub scratch: &'a Scratch,
 }
 
 impl std::fmt::Debug for ServiceSettings<'_> {

@@ -2,23 +2,13 @@
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Row, Table, start};
+use super::start;
 use crate::answer::{ChangeVerdict, ContentRow, EntriesRow, ListRow};
 
-pub(super) const LISTS: Table = Table {
-    name: "maps",
-    row: "map",
-};
-pub(super) const ENTRIES: Table = Table {
-    name: "entries",
-    row: "entry",
-};
-pub(super) const CONTENTS: Table = Table {
-    name: "contents",
-    row: "content",
-};
+/// The fields of a row of JSON.
+type Fields = Map<String, Value>;
 
 /// The most lines of a difference that people are shown of one content.
 const SHOWN: usize = 200;
@@ -115,14 +105,14 @@ fn plural(count: usize, one: &str, many: &str) -> String {
     }
 }
 
-fn object(value: Value) -> Row {
+fn object(value: Value) -> Fields {
     match value {
         Value::Object(row) => row,
-        _ => Row::new(),
+        _ => Fields::new(),
     }
 }
 
-pub(super) fn list_rows(rows: &[ListRow]) -> Vec<Row> {
+pub(super) fn list_rows(rows: &[ListRow]) -> impl Iterator<Item = Fields> {
     let row = |row: &ListRow| {
         object(json!({
             "instance": row.instance.as_deref(),
@@ -135,11 +125,11 @@ pub(super) fn list_rows(rows: &[ListRow]) -> Vec<Row> {
             "next_version": row.list.next,
         }))
     };
-    rows.iter().map(row).collect()
+    rows.iter().map(row)
 }
 
-pub(super) fn entry_rows(rows: &[EntriesRow]) -> Vec<Row> {
-    let entries = rows.iter().flat_map(|row| {
+pub(super) fn entry_rows(rows: &[EntriesRow]) -> impl Iterator<Item = Fields> {
+    rows.iter().flat_map(|row| {
         row.entries.iter().map(move |(key, value)| {
             object(json!({
                 "instance": row.instance.as_deref(),
@@ -149,11 +139,10 @@ pub(super) fn entry_rows(rows: &[EntriesRow]) -> Vec<Row> {
                 "value": value,
             }))
         })
-    });
-    entries.collect()
+    })
 }
 
-pub(super) fn rows(rows: &[ContentRow]) -> Vec<Row> {
+pub(super) fn rows(rows: &[ContentRow]) -> impl Iterator<Item = Fields> {
     let row = |row: &ContentRow| {
         object(json!({
             "instance": row.instance.as_deref(),
@@ -168,5 +157,5 @@ pub(super) fn rows(rows: &[ContentRow]) -> Vec<Row> {
             "file": row.file,
         }))
     };
-    rows.iter().map(row).collect()
+    rows.iter().map(row)
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::answer::ChangeVerdict;
 use crate::event::{Outcome, Summary};
 use crate::haproxy::change::Wanted;
+use crate::haproxy::name::ServerName;
 use crate::haproxy::state::{AdminState, AdminWord};
 use crate::haproxy::{answer, stat};
 use crate::plan::NodeName;
@@ -170,7 +173,7 @@ fn words_of_several_instances_are_marked() {
 fn shown(look: &Look) -> String {
     let names: Arc<[NodeName]> = ["lb1", "lb2", "lb3"].map(NodeName::from).into();
     let mut out = Vec::new();
-    let scratch = std::env::temp_dir();
+    let scratch = report::Scratch::new(std::env::temp_dir(), u64::MAX);
     let mut reporter = report::new(look, names, &mut out, std::io::sink(), &scratch);
     let mut summary = Summary::default();
     for node in [1, 0, 2].map(NodeId) {

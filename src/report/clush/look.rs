@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::event::Meter;
 use crate::nodeset::{NodeSet, Style};
 use crate::plan::NodeName;
+use crate::report::display::Screen;
 
 /// How output is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Look<'a> {
     pub messages: bool,
     /// Whether progress is shown.
     pub progress: bool,
+    /// The terminal that standard error is, if it is one.
+    pub screen: Option<Screen>,
     /// Whether somebody sits in front of it, so that a stop shows what was gathered so far.
     pub interactive: bool,
     /// Whether labels and headers are coloured.

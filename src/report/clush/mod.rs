@@ -10,14 +10,13 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers;
 use super::classic::Classic;
 use super::reporter::Reporter;
-use super::spill::TempFile;
+use super::spill::Scratch;
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Stop, Stream, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::lines::{Line, LineEnd, Streams};
@@ -58,8 +57,8 @@ impl<W, E> fmt::Debug for Clush<'_, W, E> {
 }
 
 impl<'a, W: Write, E: Write> Clush<'a, W, E> {
-    /// A reporter for these nodes. `scratch` is the folder for output that outgrows memory.
-    pub fn new(look: Look<'a>, names: Arc<[NodeName]>, out: W, err: E, scratch: &Path) -> Self {
+    /// A reporter for these nodes. Output that outgrows memory goes to `scratch`.
+    pub fn new(look: Look<'a>, names: Arc<[NodeName]>, out: W, err: E, scratch: &Scratch) -> Self {
         Self {
             out: Classic {
                 out,
@@ -73,13 +72,14 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             },
             lines: Streams::default(),
             cleaner: Cleaner::default(),
-            said: Gather::new(DEFAULT_BUDGET, Box::new(TempFile::new(scratch.to_owned()))),
+            said: scratch.gather(DEFAULT_BUDGET),
             columns: Columns::new(names.len()),
             progress: look.progress.then(|| {
                 Progress::new(
                     look.program.clone(),
                     names.len(),
                     (look.sent.clone(), look.gateways.clone()),
+                    look.screen.clone(),
                 )
             }),
             complained: HashSet::new(),
@@ -247,9 +247,8 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
     }
 
     fn finished(&mut self, node: NodeId, outcome: &Outcome) -> io::Result<()> {
-        self.take(node, Stream::Out, None)?;
-        self.take(node, Stream::Err, None)?;
-        self.explain(node, outcome)?;
+        // Its end is known whether its last line has room or not.
+        let said = self.last_words(node, outcome);
         self.finished[node.index()] = true;
         if let Some(progress) = &mut self.progress {
             progress.done += 1;
@@ -261,7 +260,7 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
         }
         if is_timeout(outcome) {
             self.timeouts.push(node);
-            return Ok(());
+            return said;
         }
         let code = outcome.status();
         self.said.finish(node.0, code);
@@ -274,7 +273,14 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
             let line = exited(&self.look.program, &self.names[node.index()], code);
             self.tell(&line)?;
         }
-        Ok(())
+        said
+    }
+
+    /// What a node said last, and why it is done.
+    fn last_words(&mut self, node: NodeId, outcome: &Outcome) -> io::Result<()> {
+        self.take(node, Stream::Out, None)?;
+        self.take(node, Stream::Err, None)?;
+        self.explain(node, outcome)
     }
 
     /// Shows what was gathered.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Gateways;
 use crate::event::Meter;
+use crate::report::display::{Display, Screen};
 
 /// How often it is drawn at most.
 pub(super) const EVERY: Duration = Duration::from_nanos(1_000_000_000 / 3);
@@ -23,8 +24,9 @@ pub(super) struct Progress {
     /// How many nodes are done.
     pub(super) done: usize,
     begun: Instant,
-    /// What stands on the screen.
-    shown: String,
+    display: Display,
+    /// Standard error, if it is a terminal.
+    screen: Option<Screen>,
     /// Whether it was ever shown.
     seen: bool,
 }
@@ -34,6 +36,7 @@ impl Progress {
         program: String,
         total: usize,
         (sent, gateways): (Option<Meter>, Option<Gateways>),
+        screen: Option<Screen>,
     ) -> Self {
         Self {
             program,
@@ -42,7 +45,8 @@ impl Progress {
             gateways,
             done: 0,
             begun: Instant::now(),
-            shown: String::new(),
+            display: Display::default(),
+            screen,
             seen: false,
         }
     }
@@ -70,32 +74,20 @@ impl Progress {
             return Ok(());
         }
         let text = self.text();
-        if text == self.shown {
-            return Ok(());
-        }
-        self.clear(err)?;
-        write!(err, "{text}\r")?;
-        self.shown = text;
         self.seen = true;
-        err.flush()
+        self.display.draw(err, &text, self.screen.as_ref())
     }
 
     /// Takes the line off the screen.
     pub(super) fn clear(&mut self, err: &mut impl Write) -> io::Result<()> {
-        if self.shown.is_empty() {
-            return Ok(());
-        }
-        // One more than it is wide, as in the original.
-        let width = self.shown.len() + 1;
-        self.shown.clear();
-        write!(err, "{:width$}\r", "")?;
-        err.flush()
+        self.display.clear(err)
     }
 
-    /// Takes it off for good; `whole` shows it once more, with all nodes done.
+    /// Takes it off for good; `whole` shows it once more, with all nodes done, where that leaves nothing on a terminal.
     pub(super) fn finish(&mut self, err: &mut impl Write, whole: bool) -> io::Result<()> {
         self.clear(err)?;
-        if self.seen && whole {
+        self.display = Display::default();
+        if self.seen && whole && self.screen.is_none() {
             write!(err, "{}: {1}/{1}\r", self.program, self.total)?;
             err.flush()?;
         }
@@ -127,7 +119,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_comes_late_and_changes_only() {
         let sent = Meter::default();
-        let mut progress = Progress::new("clush".into(), 12, (Some(sent.clone()), None));
+        let mut progress = Progress::new("clush".into(), 12, (Some(sent.clone()), None), None);
         let mut err = Vec::new();
         progress.draw(&mut err).unwrap();
         assert!(err.is_empty());

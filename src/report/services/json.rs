@@ -13,7 +13,7 @@ use super::log::NodeEnd;
 use super::text::Names;
 use super::{ActionEnd, ServiceReporter, Stopped};
 use crate::nodeset::NodeSet;
-use crate::report::json::put_bytes;
+use crate::report::json::stream::Object;
 use crate::service::{ActionId, Graph, ServiceId, Status, Target};
 
 /// The version of the events.
@@ -48,11 +48,14 @@ impl<'g, W: Write> ServiceJson<'g, W> {
         }
     }
 
+    fn time(&self) -> String {
+        humantime::format_rfc3339_millis((self.now)()).to_string()
+    }
+
     fn emit(&mut self, event: &str, fields: Value) -> io::Result<()> {
         let mut line = Map::new();
         line.insert("v".into(), VERSION.into());
-        let time = humantime::format_rfc3339_millis((self.now)()).to_string();
-        line.insert("time".into(), time.into());
+        line.insert("time".into(), self.time().into());
         line.insert("event".into(), event.into());
         if let Value::Object(fields) = fields {
             line.extend(fields);
@@ -109,23 +112,26 @@ impl<W: Write> ServiceReporter for ServiceJson<'_, W> {
                 })
             })
             .collect();
-        let mut outputs = Vec::new();
+        let time = self.time();
+        let mut event = Object::open(&mut self.out)?;
+        event.field("v", &VERSION)?;
+        event.field("time", &time)?;
+        event.field("event", "finished")?;
+        event.field("action", &self.graph.action_name(end.action))?;
+        event.field("status", end.status.as_str())?;
+        event.field("seconds", &end.took.as_secs_f64())?;
+        event.field("results", &results)?;
+        let mut outputs = event.list("outputs")?;
         for (ranks, output) in end.log.outputs() {
-            let mut fields = Map::new();
-            fields.insert("nodes".into(), names.fold(&ranks).into());
-            fields.insert("count".into(), ranks.len().into());
-            put_bytes(&mut fields, "stdout", &output.to_vec()?);
-            outputs.push(Value::Object(fields));
+            let mut one = Object::open(outputs.item()?)?;
+            one.field("nodes", &names.fold(&ranks))?;
+            one.field("count", &ranks.len())?;
+            one.said("stdout", output)?;
+            one.close()?;
         }
-        let name = self.graph.action_name(end.action);
-        let fields = json!({
-            "action": name,
-            "status": end.status.as_str(),
-            "seconds": end.took.as_secs_f64(),
-            "results": results,
-            "outputs": outputs,
-        });
-        self.emit("finished", fields)
+        outputs.close()?;
+        event.close()?;
+        self.out.write_all(b"\n")
     }
 
     fn spared(&mut self, action: ActionId, status: Status) -> io::Result<()> {

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::{ActionEnd, ServiceReporter, ServiceText, Stopped};
 use crate::event::NodeId;
+use crate::prompt::TerminalLock;
+use crate::report::display::{Progress, Screen};
 use crate::service::{ActionId, Graph, ServiceId, Status, Target};
 
 /// A run that is over sooner shows no tree.
@@ -22,7 +23,7 @@ const LINES: usize = 20;
 pub struct ServiceLive<'g, O, E> {
     graph: &'g Graph,
     inner: ServiceText<'g, O, E>,
-    bar: ProgressBar,
+    progress: Progress,
     running: BTreeMap<(ServiceId, ActionId), Work>,
     settled: usize,
     begun: Instant,
@@ -46,15 +47,15 @@ impl<O, E> std::fmt::Debug for ServiceLive<'_, O, E> {
 
 impl<'g, O: Write, E: Write> ServiceLive<'g, O, E> {
     /// A tree below the text.
-    pub fn new(graph: &'g Graph, inner: ServiceText<'g, O, E>) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template("{msg}") {
-            bar.set_style(style);
-        }
+    pub fn new(
+        graph: &'g Graph,
+        inner: ServiceText<'g, O, E>,
+        (screen, terminal_lock): (Screen, TerminalLock),
+    ) -> Self {
         Self {
             graph,
             inner,
-            bar,
+            progress: Progress::new(screen, terminal_lock),
             running: BTreeMap::new(),
             settled: 0,
             begun: Instant::now(),
@@ -67,22 +68,16 @@ impl<'g, O: Write, E: Write> ServiceLive<'g, O, E> {
         &mut self,
         write: impl FnOnce(&mut ServiceText<'g, O, E>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let inner = &mut self.inner;
-        let write = || {
-            write(inner)?;
-            inner.idle()
-        };
-        if self.shown {
-            self.bar.suspend(write)
-        } else {
-            write()
-        }
+        self.progress.off();
+        write(&mut self.inner)?;
+        self.inner.idle()
     }
 
     fn draw(&mut self) {
         self.shown |= self.begun.elapsed() >= SILENT_FOR;
         if self.shown {
-            self.bar.set_message(self.tree());
+            let tree = self.tree();
+            self.progress.draw(&tree);
         }
     }
 
@@ -209,12 +204,12 @@ impl<O: Write, E: Write> ServiceReporter for ServiceLive<'_, O, E> {
     }
 
     fn interrupted(&mut self, running: &[Stopped], never: &[ServiceId]) -> io::Result<()> {
-        self.bar.finish_and_clear();
+        self.progress.end();
         self.inner.interrupted(running, never)
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.bar.finish_and_clear();
+        self.progress.end();
         self.inner.finish()
     }
 }

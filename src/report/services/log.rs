@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::event::{ErrorCode, Event, NodeId, Outcome, Summary};
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::report::answers;
 use crate::report::reporter::Reporter;
-use crate::report::spill::TempFile;
+use crate::report::spill::Scratch;
 
 /// How a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,18 +38,15 @@ impl fmt::Debug for ActionLog {
 }
 
 impl ActionLog {
-    /// An empty log for these nodes. Output that outgrows memory goes to a file in `scratch`; each node
+    /// An empty log for these nodes. Output that outgrows memory goes to `scratch`; each node
     /// that is done is told to `done`.
     #[must_use]
-    pub fn new(nodes: &[NodeId], scratch: &Path, done: Arc<dyn Fn(NodeId)>) -> Self {
+    pub fn new(nodes: &[NodeId], scratch: &Scratch, done: Arc<dyn Fn(NodeId)>) -> Self {
         let ranks: HashMap<_, _> = nodes.iter().copied().zip(0..).collect();
         Self {
             ends: vec![None; nodes.len()],
             ranks,
-            gather: Gather::new(
-                DEFAULT_BUDGET / 16,
-                Box::new(TempFile::new(scratch.to_owned())),
-            ),
+            gather: scratch.gather(DEFAULT_BUDGET / 16),
             done,
         }
     }
@@ -126,14 +122,16 @@ impl Reporter for ActionLog {
                 }
             }
             Event::Finished { node, outcome, .. } => {
+                // Its end is known whether the reason has room or not.
+                let mut said = Ok(());
                 let end = match outcome {
                     Outcome::Failed(failure) if failure.code == ErrorCode::TimeoutCommand => {
                         NodeEnd::TimedOut
                     }
                     Outcome::Failed(failure) => {
                         if let Some(rank) = self.ranks.get(node) {
-                            self.gather.push(*rank, failure.message.as_bytes())?;
-                            self.gather.push(*rank, b"\n")?;
+                            let line = format!("{}\n", failure.message);
+                            said = self.gather.push(*rank, line.as_bytes());
                         }
                         NodeEnd::Code(outcome.status())
                     }
@@ -142,6 +140,7 @@ impl Reporter for ActionLog {
                     }
                 };
                 self.end(*node, end);
+                said?;
             }
         }
         Ok(())

@@ -214,6 +214,7 @@ impl Session<'_> {
                 && (form != Layout::Live
                     || self.options.progress
                     || self.options.copying.is_some()),
+            screen: self.console.screen(),
             interactive: self.interactive,
             color: self.color,
             escape_out: self.console.out_is_terminal,

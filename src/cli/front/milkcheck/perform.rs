@@ -104,15 +104,18 @@ impl Front<'_> {
         (look, is_json): (ServiceLook, bool),
     ) -> Result<(ServicesEnd, Option<u8>), Error> {
         let terminal_lock = self.console.terminal_lock.clone();
+        let screen = self.console.screen().filter(|_| look.bare);
         let (out, err) = (&mut self.console.out, &mut self.console.err);
         let mut reporter: Box<dyn ServiceReporter> = if is_json {
             Box::new(ServiceJson::new(graph, out, SystemTime::now))
         } else {
             let text = ServiceText::new(graph, look, out, err);
-            if look.bare {
-                Box::new(ServiceLive::new(graph, text))
-            } else {
-                Box::new(text)
+            match screen {
+                Some(screen) => {
+                    let lock = terminal_lock.clone();
+                    Box::new(ServiceLive::new(graph, text, (screen, lock)))
+                }
+                None => Box::new(text),
             }
         };
         let runtime = Runtime::start().map_err(Error::system)?;

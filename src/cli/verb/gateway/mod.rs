@@ -46,7 +46,7 @@ impl Here for GatewayArgs {
         asked: Invocation<'_>,
         console: &mut Console,
     ) -> Result<u8, CliError> {
-        let out = console.out.get_ref().try_clone().map_err(lost)?;
+        let out = console.out.get_ref().file().map_err(lost)?;
         let voice = Voice::new(out.try_clone().map_err(lost)?);
         voice.say(&[Hello::ours()]).map_err(lost)?;
         let here = (asked, &*console);

@@ -35,7 +35,7 @@ pub(super) async fn serve(
     voice: Voice,
     (mut asks, signals): (Messages<Stdin>, &mut mpsc::Receiver<Stop>),
 ) -> Result<u8, CliError> {
-    let share = Share::new(&run, &here.0.site.scratch())?;
+    let share = Share::new(&run, here.0.site.scratch().folder())?;
     let plan = plan(&run, &share.names)?;
     let turns = Arc::new(Turns::new(voice.clone()));
     let (leaves, gateways) = executor(&run, &share, &turns, here)?;

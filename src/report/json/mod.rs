@@ -1,8 +1,12 @@
 //! For programs: one document at the end, or one event per line as it happens.
 //!
-//! The document is `{"schema":"hash/1","results":[…],"groups":[…],"summary":{…}}`. An event has `"v":1`, a UTC
-//! time and `"event"`: `started`, `line`, `finished`, `group`, `summary`. Bytes that are not UTF-8 are base64 in a
-//! field with `_b64` behind its name.
+//! The document is `{"schema":"hash/1","results":[…],"groups":[…],"summary":{…}}`, and behind that a list of rows for what
+//! HAProxy answered. An event has `"v":1`, a UTC time and `"event"`: `started`, `line`, `finished`, `group`, `summary`, or
+//! the kind of a row. Bytes that are not UTF-8 are base64 in a field with `_b64` behind its name. `schema/hash-1.json`
+//! has all of it. What nodes said is written from where it is kept, piece by piece.
+
+mod groups;
+pub(super) mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
@@ -17,9 +21,11 @@ use super::format::{Audience, Format, Parts, Switch};
 use super::notes::fold;
 use super::reporter::Reporter;
 use crate::event::{Ending, Event, NodeId, Outcome, Stream, Summary};
-use crate::gather::{Gather, Output};
-use crate::lines::{LineEnd, Streams};
+use crate::gather::Gather;
+use crate::lines::{Line, LineEnd, LineSplitter, Streams};
 use crate::plan::NodeName;
+use groups::{Alike, groups};
+use stream::Object;
 
 pub(super) const DOCUMENT: Format = Format {
     name: "json",
@@ -81,7 +87,7 @@ impl<'a> Json<Box<dyn Write + 'a>> {
             out: parts.out,
             kind,
             now: SystemTime::now,
-            tables: BTreeSet::new(),
+            tables: parts.look.rows.iter().map(|table| table.name).collect(),
             took: HashMap::new(),
             partial: Streams::default(),
         }
@@ -89,8 +95,12 @@ impl<'a> Json<Box<dyn Write + 'a>> {
 }
 
 impl<W: Write> Json<W> {
+    fn time(&self) -> String {
+        humantime::format_rfc3339_millis((self.now)()).to_string()
+    }
+
     fn emit(&mut self, event: &str, fields: Value) -> io::Result<()> {
-        let time = humantime::format_rfc3339_millis((self.now)()).to_string();
+        let time = self.time();
         let mut line = Map::new();
         line.insert("v".into(), VERSION.into());
         line.insert("time".into(), time.into());
@@ -120,88 +130,66 @@ impl<W: Write> Json<W> {
     }
 
     /// Keeps rows for the end, and tells them now if it is the time.
-    fn take_rows(&mut self, node: NodeId, table: Table, rows: Vec<Row>) -> io::Result<()> {
+    fn take_rows(
+        &mut self,
+        node: NodeId,
+        table: Table,
+        rows: impl Iterator<Item = Row>,
+    ) -> io::Result<()> {
         self.tables.insert(table.name);
         for row in rows {
             let mut line = format!("{} ", table.name).into_bytes();
-            serde_json::to_writer(&mut line, &row)?;
+            serde_json::to_writer(&mut line, &row.fields)?;
             line.push(b'\n');
             self.rows.push(node.0, &line)?;
             if self.kind == Kind::Events {
                 let mut fields = Map::new();
                 fields.insert("node".into(), (*self.names[node.index()]).into());
-                fields.extend(row);
+                fields.extend(row.fields);
+                if let Some(at) = row.at {
+                    let at = humantime::format_rfc3339_millis(at).to_string();
+                    fields.insert("at".into(), at.into());
+                }
                 self.emit(table.row, Value::Object(fields))?;
             }
         }
         Ok(())
     }
 
-    /// The rows of a table, node by node.
-    fn table(&self, table: &str) -> io::Result<Vec<Value>> {
-        let mut all = Vec::new();
+    /// Writes the rows of a table, node by node.
+    fn write_table(&mut self, table: &str) -> io::Result<()> {
+        let prefix = format!("{table} ");
+        let mut is_first = true;
         for (key, name) in (0u32..).zip(&*self.names) {
-            for line in self.rows.output(key).to_vec()?.split(|byte| *byte == b'\n') {
-                let row = line.strip_prefix(table.as_bytes());
-                let Some(row) = row.and_then(|row| row.strip_prefix(b" ")) else {
-                    continue;
-                };
-                let mut fields = Map::new();
-                fields.insert("node".into(), (**name).into());
-                fields.extend(serde_json::from_slice::<Row>(row)?);
-                all.push(Value::Object(fields));
-            }
-        }
-        Ok(all)
-    }
-
-    /// Nodes with the same status that answered the same and said the same on both streams.
-    fn groups(&self) -> io::Result<Vec<Value>> {
-        let complained: HashMap<u32, (usize, Output<'_>)> = self
-            .complained
-            .groups()
-            .iter()
-            .enumerate()
-            .flat_map(|(index, group)| {
-                group
-                    .keys
-                    .iter()
-                    .map(move |key| (*key, (index, group.output)))
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let alike = self.rows.groups();
-        let rows: HashMap<u32, usize> = alike
-            .iter()
-            .enumerate()
-            .flat_map(|(index, group)| group.keys.iter().map(move |key| (*key, index)))
-            .collect();
-        let mut groups = Vec::new();
-        for group in self.said.groups() {
-            let mut parts: BTreeMap<_, (Vec<u32>, Option<Output<'_>>)> = BTreeMap::new();
-            for key in group.keys {
-                let complaint = complained.get(&key);
-                let same = (complaint.map(|(index, _)| *index), rows.get(&key));
-                let part = parts.entry(same).or_default();
-                part.0.push(key);
-                part.1 = complaint.map(|(_, output)| *output);
-            }
-            for (keys, complaint) in parts.into_values() {
-                let mut fields = Map::new();
-                fields.insert(
-                    "nodes".into(),
-                    fold(&self.names, keys.iter().copied().map(NodeId)).into(),
-                );
-                fields.insert("count".into(), keys.len().into());
-                fields.insert("status".into(), group.status.into());
-                put_bytes(&mut fields, "stdout", &group.output.to_vec()?);
-                if let Some(output) = complaint.filter(|output| !output.is_empty()) {
-                    put_bytes(&mut fields, "stderr", &output.to_vec()?);
+            let start = format!("{{\"node\":{},", serde_json::to_string(&**name)?);
+            let out = &mut self.out;
+            let mut lines = LineSplitter::default();
+            let mut is_meant = false;
+            let mut give = |line: Line<'_>| {
+                let mut text = line.text;
+                if line.first {
+                    let row = text.strip_prefix(prefix.as_bytes());
+                    is_meant = row.is_some();
+                    // The node is the first field of the row.
+                    text = row.map_or(text, |row| row.strip_prefix(b"{").unwrap_or(row));
                 }
-                groups.push(Value::Object(fields));
+                if !is_meant {
+                    return Ok(());
+                }
+                if line.first {
+                    if !std::mem::take(&mut is_first) {
+                        out.write_all(b",")?;
+                    }
+                    out.write_all(start.as_bytes())?;
+                }
+                out.write_all(text)
+            };
+            for chunk in self.rows.output(key).chunks() {
+                lines.push(&chunk?, &mut give)?;
             }
+            lines.finish(&mut give)?;
         }
-        Ok(groups)
+        Ok(())
     }
 
     fn result(&self, node: NodeId, outcome: &Outcome) -> Map<String, Value> {
@@ -229,6 +217,30 @@ impl<W: Write> Json<W> {
             fields.insert("seconds".into(), seconds(*took).into());
         }
         fields
+    }
+
+    fn write_document(&mut self, summary: &Summary) -> io::Result<()> {
+        let mut outcomes: Vec<_> = summary.outcomes.iter().collect();
+        outcomes.sort_by_key(|(node, _)| *node);
+        let results: Vec<_> = outcomes
+            .into_iter()
+            .map(|(node, outcome)| self.result(*node, outcome))
+            .collect();
+        let mut document = Object::open(&mut self.out)?;
+        document.field("schema", "hash/1")?;
+        document.field("results", &results)?;
+        let mut list = document.list("groups")?;
+        for group in groups(&self.said, &self.complained, &self.rows) {
+            write_group(Object::open(list.item()?)?, &group, &self.names)?;
+        }
+        list.close()?;
+        document.field("summary", &totals(summary))?;
+        for table in std::mem::take(&mut self.tables) {
+            write!(self.out, ",\"{table}\":[")?;
+            self.write_table(table)?;
+            self.out.write_all(b"]")?;
+        }
+        self.out.write_all(b"}")
     }
 
     fn show(&mut self, event: &Event) -> io::Result<()> {
@@ -290,31 +302,38 @@ impl<W: Write> Reporter for Json<W> {
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        let groups = self.groups()?;
         match self.kind {
             Kind::Events => {
-                for group in groups {
-                    self.emit("group", group)?;
+                let time = self.time();
+                for group in groups(&self.said, &self.complained, &self.rows) {
+                    let mut event = Object::open(&mut self.out)?;
+                    event.field("v", &VERSION)?;
+                    event.field("time", &time)?;
+                    event.field("event", "group")?;
+                    write_group(event, &group, &self.names)?;
+                    self.out.write_all(b"\n")?;
                 }
                 self.emit("summary", totals(summary))?;
             }
             Kind::Document => {
-                let mut outcomes: Vec<_> = summary.outcomes.iter().collect();
-                outcomes.sort_by_key(|(node, _)| *node);
-                let results: Vec<Value> = outcomes
-                    .into_iter()
-                    .map(|(node, outcome)| Value::Object(self.result(*node, outcome)))
-                    .collect();
-                let mut document = json!({ "schema": "hash/1", "results": results, "groups": groups, "summary": totals(summary) });
-                for table in &self.tables {
-                    document[table] = self.table(table)?.into();
-                }
-                serde_json::to_writer(&mut self.out, &document)?;
+                self.write_document(summary)?;
                 self.out.write_all(b"\n")?;
             }
         }
         self.out.flush()
     }
+}
+
+/// Writes the fields of a group and ends it.
+fn write_group(mut object: Object<'_>, group: &Alike<'_>, names: &[NodeName]) -> io::Result<()> {
+    object.field("nodes", &fold(names, group.nodes.iter().copied()))?;
+    object.field("count", &group.nodes.len())?;
+    object.field("status", &group.status)?;
+    object.said("stdout", group.stdout)?;
+    if !group.stderr.is_empty() {
+        object.said("stderr", group.stderr)?;
+    }
+    object.close()
 }
 
 /// How many ended how.
@@ -350,7 +369,7 @@ fn stream_name(stream: Stream) -> &'static str {
 }
 
 /// Text under the name, other bytes as base64 under the name with `_b64`.
-pub(super) fn put_bytes(fields: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+fn put_bytes(fields: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => fields.insert(name.into(), text.into()),
         Err(_) => fields.insert(format!("{name}_b64"), BASE64.encode(bytes).into()),
