@@ -9,7 +9,11 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+#[path = "../proof/mod.rs"]
+mod proof;
+
 mod as_user;
+mod changes;
 mod clubak;
 mod clubak_oracle;
 mod clush;

@@ -330,9 +330,22 @@ fn haproxies(builder: &Builder) -> Vec<(&'static str, String)> {
         } else {
             ""
         };
-        let all = [global, puppet.1, ldap.1, http.1, extras, contents].concat();
+        let wide = builder.wide.map(wide).unwrap_or_default();
+        let all = [global, puppet.1, ldap.1, http.1, extras, contents, &wide].concat();
         vec![("haproxy", all)]
     }
+}
+
+/// Backends without end.
+fn wide((backends, servers): (usize, usize)) -> String {
+    let mut text = String::new();
+    for backend in 0..backends {
+        text += &format!("\nbackend wide{backend}\n    balance roundrobin\n");
+        for server in 0..servers {
+            text += &format!("    server s{server} {{{{origin:http-svc1}}}}\n");
+        }
+    }
+    text
 }
 
 /// Who logs in. Root opens any socket, so a login with fewer rights is somebody else.

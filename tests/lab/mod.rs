@@ -13,9 +13,11 @@
 //! The processes of a lab are called `lb1/sshd`, `lb1/haproxy` and `origin`; with [`Builder::instances`] a node has three
 //! HAProxy, `lb1/http`, `lb1/ldap` and `lb1/puppet`. Where a HAProxy is asked for, `lb1` is short for `lb1/haproxy`.
 
+mod control;
 mod files;
 mod hash;
 pub(crate) mod process;
+mod proxy;
 mod screen;
 pub(crate) mod slurm;
 mod terminal;
@@ -36,9 +38,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+pub(crate) use control::Control;
 pub(crate) use hash::{Hash, Ran};
 use process::Daemon;
 pub(crate) use process::{find_program, until};
+pub(crate) use proxy::{Act, Moment, Proxy};
 pub(crate) use screen::Screen;
 pub(crate) use terminal::Terminal;
 
@@ -63,6 +67,7 @@ pub(crate) struct Builder {
     extras: bool,
     contents: bool,
     instances: bool,
+    wide: Option<(usize, usize)>,
     sshd_lines: BTreeMap<String, Vec<String>>,
     unprivileged: Vec<String>,
     sudo: BTreeMap<String, String>,
@@ -86,6 +91,12 @@ impl Builder {
     /// Three HAProxy on each node, with the sockets `/run/haproxy/{http,ldap,puppet}.sock`, in place of one.
     pub(crate) fn instances(mut self) -> Self {
         self.instances = true;
+        self
+    }
+
+    /// So many backends more, `wide0` and so on, with so many servers without a check, `s0` and so on.
+    pub(crate) fn wide(mut self, backends: usize, servers: usize) -> Self {
+        self.wide = Some((backends, servers));
         self
     }
 
@@ -235,6 +246,7 @@ fn unshare() -> Result<Vec<String>, String> {
 #[derive(Debug)]
 pub(crate) struct Lab {
     daemons: Mutex<BTreeMap<String, Daemon>>,
+    thaws: std::sync::Arc<Mutex<Vec<std::thread::JoinHandle<()>>>>,
     starts: BTreeMap<String, Vec<String>>,
     plan: files::Plan,
     dir: tempfile::TempDir,
@@ -261,6 +273,7 @@ impl Lab {
             extras: false,
             contents: false,
             instances: false,
+            wide: None,
             sshd_lines: BTreeMap::new(),
             unprivileged: Vec::new(),
             sudo: BTreeMap::new(),
@@ -279,6 +292,7 @@ impl Lab {
         let starts = plan.write(&builder, &programs);
         let lab = Self {
             daemons: Mutex::default(),
+            thaws: std::sync::Arc::default(),
             starts,
             plan,
             dir,
@@ -345,6 +359,45 @@ impl Lab {
         fs::create_dir(&ssh).expect("~/.ssh");
         fs::copy(self.ssh_config(), ssh.join("config")).expect("~/.ssh/config");
         hash
+    }
+
+    /// Where a frontend of the node listens.
+    pub(crate) fn frontend(&self, node: &str, name: &str) -> String {
+        let all = ["fe_puppet", "fe_ldap", "fe_http"];
+        let place = all
+            .iter()
+            .position(|known| *known == name)
+            .expect("a frontend");
+        format!(
+            "{}:{}",
+            self.plan.ip(node),
+            self.plan.ports + 1 + place as u16
+        )
+    }
+
+    /// A HAProxy in the hands of somebody else.
+    pub(crate) fn control(&self, haproxy: &str) -> Control {
+        let name = full_name(haproxy);
+        let daemons = self.daemons.lock().expect("daemons");
+        Control {
+            admin: self.admin_socket(haproxy),
+            master: daemons[&name].pid(),
+            log: self.log(&name),
+            thaws: std::sync::Arc::clone(&self.thaws),
+        }
+    }
+
+    /// Something between `hash` and the node's HAProxy: `--socket /run/haproxy/proxy.sock`.
+    pub(crate) fn proxy(
+        &self,
+        node: &str,
+        hook: impl Fn(Moment, usize, &str) -> Act + Send + Sync + 'static,
+    ) -> Proxy {
+        Proxy::start(
+            (&self.run_dir(node), "proxy.sock"),
+            self.admin_socket(node),
+            hook,
+        )
     }
 
     /// Sends a command to a HAProxy's admin socket and gives back the whole answer.

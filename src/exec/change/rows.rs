@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::answer::{ChangeRow, ChangeVerdict};
 use crate::event::NodeId;
+use crate::haproxy::change::Wanted;
+use crate::haproxy::state::AdminWord;
 use crate::plan::Plan;
-use crate::work::haproxy::change::{Change, Row, Target};
+use crate::work::haproxy::change::{Change, Row, Target, Then};
 use crate::work::haproxy::read::NodeReading;
 
 use super::{Left, What};
@@ -98,10 +100,15 @@ pub(super) fn verdict(change: &Change, node: NodeId, row: &Row) -> ChangeVerdict
         Some(true) => ChangeVerdict::Restored,
         Some(false) if row.after.is_some() => ChangeVerdict::Failed,
         _ if !is_read => ChangeVerdict::Unverified,
-        _ if !row.is_done() => ChangeVerdict::Failed,
+        _ if !row.is_done() || !is_at_its_end(change, row) => ChangeVerdict::Failed,
         _ if row.is_touched() => ChangeVerdict::Done,
         _ => ChangeVerdict::Unchanged,
     }
+}
+
+/// Whether a drain that something follows has come to that.
+fn is_at_its_end(change: &Change, row: &Row) -> bool {
+    change.goal.then() == Then::Stay || row.stage == Wanted::State(AdminWord::Maint)
 }
 
 /// The rows of a node for the report; those that were not begun are left out.
