@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::process::until;
+use super::process::{children, until};
 use super::{ask, is_settled, server_rows};
 
 /// One HAProxy; it may be handed to another thread.
@@ -16,6 +16,7 @@ use super::{ask, is_settled, server_rows};
 pub(crate) struct Control {
     pub(super) admin: PathBuf,
     pub(super) master: Pid,
+    pub(super) sshd: Pid,
     pub(super) log: PathBuf,
     pub(super) thaws: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -78,6 +79,13 @@ impl Control {
     pub(crate) fn kill(&self) {
         if let Some(worker) = self.worker() {
             let _ = kill_process(worker, Signal::KILL);
+        }
+    }
+
+    /// Cuts the SSH connections to the node; new ones are taken.
+    pub(crate) fn sever(&self) {
+        for session in children(self.sshd) {
+            let _ = kill_process(session, Signal::KILL);
         }
     }
 

@@ -382,6 +382,7 @@ impl Lab {
         Control {
             admin: self.admin_socket(haproxy),
             master: daemons[&name].pid(),
+            sshd: daemons[&format!("{}/sshd", node_and_instance(haproxy).0)].pid(),
             log: self.log(&name),
             thaws: std::sync::Arc::clone(&self.thaws),
         }

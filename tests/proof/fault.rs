@@ -36,6 +36,8 @@ pub(crate) enum What {
     Operator(String),
     /// The connection is closed without an answer.
     HangUp,
+    /// The SSH connections to the node are cut.
+    Sever,
     /// The program gets a signal.
     Interrupt,
     Terminate,
@@ -47,7 +49,7 @@ pub(crate) enum What {
 impl Fault {
     pub(crate) fn random(rng: &mut Rng, case: &Case) -> Self {
         let server = case.servers[rng.usize(..case.servers.len())];
-        let what = match rng.u8(..20) {
+        let what = match rng.u8(..22) {
             0..3 => What::Reload,
             3..6 => What::BeginReload,
             6..8 => What::Kill,
@@ -58,6 +60,7 @@ impl Fault {
             16 => What::Interrupt,
             17 => What::Terminate,
             18 => What::KillUs,
+            19..21 => What::Sever,
             _ => What::DiskFull,
         };
         Self {
@@ -155,6 +158,7 @@ impl Script {
             What::Freeze(time) => control.freeze(Duration::from_millis(*time)),
             What::Operator(order) => drop(control.try_cli(order)),
             What::HangUp => return true,
+            What::Sever => control.sever(),
             What::Interrupt => signal(Signal::INT),
             What::Terminate => signal(Signal::TERM),
             What::KillUs => signal(Signal::KILL),

@@ -259,9 +259,11 @@ pub(super) fn make(
         lab: options.targets.lab,
         ..about
     };
+    let verb = about.verb;
     let mut log = Log::new(site.values()?, &site.environment, about);
+    let again = again(called, options);
     let words = Words {
-        again: again(called, options),
+        again: again.clone(),
         force: "--force drains them all the same".to_owned(),
     };
     let order = Order {
@@ -300,8 +302,11 @@ pub(super) fn make(
         job.console
             .complain(format_args!("{called}: dry run: nothing was changed"));
     } else if done.made && !options.show.quiet {
+        let undo = done.id.filter(|_| verb != "undo");
+        let undo = undo.map(|id| format!("; to take it back: {again} undo {id}"));
         job.console.complain(format_args!(
-            "{called}: note: HAProxy forgets this at its next reload or restart"
+            "{called}: note: HAProxy forgets this at its next reload or restart{}",
+            undo.unwrap_or_default()
         ));
     }
     Ok(job.judge(&done.summary, Statuses::Command, signal))

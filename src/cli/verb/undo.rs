@@ -226,6 +226,9 @@ fn find(id: Option<&str>, asked: Invocation<'_>) -> Result<Past, CliError> {
         [] => String::new(),
         texts => format!(" ({})", texts.join("; ")),
     };
+    // What wrote nothing is nobody's last change.
+    let wrote = |past: &Past| past.nodes.values().any(|on| on.touched().next().is_some());
+    history.changes.retain(|past| id.is_some() || wrote(past));
     let past = history.changes.pop();
     match (past, id) {
         (None, Some(id)) => Err(CliError::usage(format!(

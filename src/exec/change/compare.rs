@@ -20,21 +20,19 @@ impl Steps<'_> {
             return;
         }
         let servers = views(known);
-        let differs = |views: &Views| {
+        let instances = instances(known);
+        let differs = |label: Option<&str>, views: &Views| {
             let count: usize = views.values().map(Vec::len).sum();
-            views.len() > 1 || count < known.able.len()
+            views.len() > 1 || count < instances[&label].len()
         };
-        let mut differing = servers.iter().filter(|(_, views)| differs(views));
+        let differing = servers.iter();
+        let mut differing = differing.filter(|((label, _), views)| differs(*label, views));
         let mut rows = Vec::new();
         for ((label, name), views) in differing.by_ref().take(LISTED) {
-            let label = label.map_or_else(String::new, |label| format!("{label}: "));
             let has = |node: &&NodeId| views.values().flatten().any(|with| with == *node);
-            let without: Vec<NodeId> = known
-                .able
-                .iter()
-                .filter(|node| !has(node))
-                .copied()
-                .collect();
+            let with_instance = instances[label].iter();
+            let without: Vec<NodeId> = with_instance.filter(|node| !has(node)).copied().collect();
+            let label = label.map_or_else(String::new, |label| format!("{label}: "));
             for (view, nodes) in views {
                 rows.push((
                     set(&self.plan.nodes, nodes),
@@ -53,6 +51,21 @@ impl Steps<'_> {
             (self.note)(Note::Disagree { rows, more });
         }
     }
+}
+
+/// The nodes that have each instance: by the configuration not every node has every one.
+fn instances<'a>(known: &Known<'a>) -> BTreeMap<Option<&'a str>, Vec<NodeId>> {
+    let mut instances: BTreeMap<_, Vec<NodeId>> = BTreeMap::new();
+    for node in known.able {
+        for one in known.found(*node) {
+            let one: &Found = one;
+            instances
+                .entry(one.label.as_deref())
+                .or_default()
+                .push(*node);
+        }
+    }
+    instances
 }
 
 /// Of each server that is meant, how the nodes have it.

@@ -131,6 +131,8 @@ pub struct Done {
     pub made: bool,
     /// Whether any node has one of the servers.
     pub matched: bool,
+    /// By what the change is found in the ledger, if it is there and the way back was not told already.
+    pub id: Option<String>,
 }
 
 /// Makes a change.
@@ -157,6 +159,7 @@ pub async fn change(order: Order, with: Resources<'_>) -> Done {
         stop: Stop::No,
         ending: None,
         is_written_ahead: false,
+        has_told_way_back: false,
     };
     let done = steps.all(order).await;
     steps.pool.close().await;
@@ -178,6 +181,8 @@ struct Steps<'a> {
     ending: Option<Ending>,
     /// The ledger knows of it.
     is_written_ahead: bool,
+    /// How it is taken back was told.
+    has_told_way_back: bool,
 }
 
 impl Steps<'_> {
@@ -207,10 +212,12 @@ impl Steps<'_> {
             ending: self.ending.take(),
         };
         self.tell.end(&mut summary, rows);
+        let id = self.ledger.id().filter(|_| self.is_written_ahead);
         Done {
             summary,
             made: made_it,
             matched,
+            id: id.filter(|_| !self.has_told_way_back).map(str::to_owned),
         }
     }
 
@@ -295,7 +302,8 @@ impl Steps<'_> {
             self.leave_alone(&targets, &able);
             return Some(change);
         }
-        let needed = able.iter().any(|node| change.needs_writing(*node));
+        // A server that is as wanted already is written to as well, once a reload has forgotten it.
+        let needed = able.iter().any(|node| change.has_rows(*node));
         if needed && !self.write_ahead(&change, &able) {
             return None;
         }

@@ -47,7 +47,7 @@ impl Steps<'_> {
     }
 
     fn entries(&self, change: &Change, able: &[NodeId], kind: EntryKind) -> Vec<Entry> {
-        let nodes = able.iter().filter(|node| change.needs_writing(**node));
+        let nodes = able.iter().filter(|node| change.has_rows(**node));
         let entry = |node: &NodeId| {
             let rows = change.rows(*node).into_iter();
             let row = |row: Row| ledger_row(change, *node, &row, kind);

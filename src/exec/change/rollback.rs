@@ -92,6 +92,7 @@ impl Steps<'_> {
         for (verbs, nodes) in ways {
             let nodes = set(&self.plan.nodes, &nodes);
             let id = id.clone();
+            self.has_told_way_back = true;
             (self.note)(Note::WayBack { nodes, id, verbs });
         }
     }

@@ -128,6 +128,26 @@ async fn balancers_that_disagree_are_told_and_made_equal() {
     assert!(ran.text(1).ends_with("unchanged\n"));
 }
 
+/// Not every node has every instance: what one of them has alone is no disagreement.
+#[tokio::test(start_paused = true)]
+async fn instances_of_some_nodes_are_no_disagreement() {
+    let pair = Pair::new();
+    let instance = |label: &str, node: &str| crate::work::haproxy::Instance {
+        label: label.to_owned(),
+        endpoint: Endpoint::Unix("/run/haproxy/admin.sock".to_owned()),
+        backends: Vec::new(),
+        nodes: Some(nodes(node)),
+    };
+    let mut order = order(MAINT, Goal::Set, &["ldap/ldap-svc1"]);
+    order.sockets = Sockets::Each(vec![instance("a", "lb1"), instance("b", "lb2")]);
+    let ran = run(&pair, order).await;
+    assert_eq!(
+        (ran.outcome(0), ran.outcome(1)),
+        (&Outcome::OK, &Outcome::OK)
+    );
+    assert_eq!(ran.notes, []);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_the_last_session() {
     let ldap = ServerName::parse("ldap/ldap-svc1").unwrap();

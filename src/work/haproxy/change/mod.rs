@@ -187,6 +187,12 @@ impl Change {
         Some(self.goal.limit()?.saturating_sub(first.elapsed()))
     }
 
+    /// Whether any server of a node is meant.
+    #[must_use]
+    pub fn has_rows(&self, node: NodeId) -> bool {
+        !self.locked(node).rows.is_empty()
+    }
+
     /// Whether anything is to be written on a node.
     #[must_use]
     pub fn needs_writing(&self, node: NodeId) -> bool {
