@@ -323,6 +323,34 @@ mod tests {
         }
     }
 
+    fn parsed(words: &[&str]) -> Result<(Result<Option<Request>, CliError>, Options), Mistake> {
+        let words: Vec<OsString> = words.iter().map(Into::into).collect();
+        parse("hapsh", &words, VERBS)
+    }
+
+    #[test]
+    fn help_says_the_name_that_was_typed_and_leaves_drop_ins_to_theirs() {
+        let Err(Mistake::Shown(help)) = parsed(&["--help"]) else {
+            panic!("no help");
+        };
+        let help = help.to_string();
+        assert!(help.contains("Usage: hapsh [TARGETS]"), "{help}");
+        assert!(help.contains("  hapsh --lab -w"), "{help}");
+        assert!(!help.contains("  hash -"), "{help}");
+        for listed in ["service", "clush", "nodeset", "clubak", "milkcheck"] {
+            assert!(help.contains(&format!("\n  {listed} ")), "{listed}: {help}");
+            let own = parsed(&["help", listed]);
+            assert!(
+                matches!(own, Ok((Ok(Some(Request::Here(_))), _))),
+                "{listed}"
+            );
+        }
+        let Err(Mistake::Shown(help)) = parsed(&["help", "status"]) else {
+            panic!("no help");
+        };
+        assert!(help.to_string().contains("Usage: hapsh status"), "{help}");
+    }
+
     #[test]
     fn a_verb_is_one_file_and_one_row() {
         let exec = ["-R", "exec", "-w", "n[1-2]", "-q"];
