@@ -39,6 +39,16 @@ impl Builder {
         self.names.add_set(set);
     }
 
+    /// Adds what a set has, which is needed no more.
+    pub fn take_set(&mut self, set: NodeSet) {
+        self.names.take_set(set);
+    }
+
+    /// As [`Builder::add_product`], with sets that are needed no more.
+    pub(super) fn take_product(&mut self, pattern: &str, sets: Vec<RangeSet>) {
+        self.names.take_product(pattern, sets);
+    }
+
     /// Adds the names of a pattern with their indexes in these sets.
     pub(super) fn add_product(&mut self, pattern: &str, sets: &[RangeSet]) {
         self.names.add_product(pattern, sets);
@@ -186,6 +196,27 @@ impl Collected {
         }
     }
 
+    fn take_product(&mut self, pattern: &str, mut sets: Vec<RangeSet>) {
+        match sets.pop() {
+            Some(only) if sets.is_empty() => self.pending(pattern, 1).take_spans(only),
+            last => {
+                sets.extend(last);
+                self.add_product(pattern, &sets);
+            }
+        }
+    }
+
+    fn take_set(&mut self, set: NodeSet) {
+        for (pattern, body) in set.bodies {
+            let dimensions = body.dimensions();
+            match body.level {
+                None => self.add_plain(pattern.as_str()),
+                Some(Level::Last(set)) => self.pending(pattern.as_str(), 1).take_spans(set),
+                Some(level) => self.pending(pattern.as_str(), dimensions).add_level(level),
+            }
+        }
+    }
+
     fn add_plain(&mut self, name: &str) {
         if self.plain.last().is_some_and(|last| last.as_str() == name) {
             return;
@@ -268,6 +299,16 @@ impl Pending {
         self.spans.extend_from_slice(set.spans());
         if self.spans.len() >= self.batch {
             self.settle_spans();
+        }
+    }
+
+    /// As [`Pending::add_spans`]; the first of them are taken as they are.
+    fn take_spans(&mut self, set: RangeSet) {
+        if self.spans.is_empty() {
+            self.spans = set.into_spans();
+            self.batch = self.batch.max(2 * self.spans.len());
+        } else {
+            self.add_spans(&set);
         }
     }
 

@@ -101,6 +101,14 @@ pub struct Targets {
     pub idle: Vec<String>,
 }
 
+/// Reads an expression and gives its value, as [`parse`] and [`eval`] do, without a copy of what was read.
+///
+/// # Errors
+/// When it is none, or as [`eval`].
+pub fn eval_text(text: &str, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
+    Evaluator::new(groups).owned(parse(text)?, None)
+}
+
 /// Gives the value of an expression that says which nodes are targeted. As [`eval`], but wildcards behind `!` and `&`
 /// are compared with the nodes on their left, whether a group knows these or not.
 ///
@@ -274,7 +282,27 @@ impl<'a> Evaluator<'a> {
     /// Evaluates what a source has printed.
     fn text(&mut self, text: &str, source: Option<&str>) -> Result<NodeSet, EvalError> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        self.expr(&parse(&words.join(","))?, source)
+        self.owned(parse(&words.join(","))?, source)
+    }
+
+    /// As [`Evaluator::expr`], of an expression that is needed no more.
+    fn owned(&mut self, expr: Expr, source: Option<&str>) -> Result<NodeSet, EvalError> {
+        let mut value = Builder::new();
+        for Term { keep, operand } in expr.terms {
+            let mut other = Builder::new();
+            let into = match keep {
+                Keep::UNION => &mut value,
+                _ => &mut other,
+            };
+            match operand {
+                Operand::Nodes(product) => into.take_product(&product.pattern, product.sets),
+                operand => self.operand(&operand, source, None, into)?,
+            }
+            if keep != Keep::UNION {
+                value.combine(other.finish(), keep);
+            }
+        }
+        Ok(value.finish())
     }
 
     /// Evaluates an expression in which groups without a source belong to `source`.

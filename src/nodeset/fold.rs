@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::index::Index;
 use super::range::RangeSet;
-use super::span::{self, Span};
+use super::span::Span;
 
 /// From how many members on a run with a step greater than one is written `a-b/step`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,9 +86,9 @@ impl Folder<'_> {
             self.run = Some(Run::of(index));
             return;
         };
-        // Where a run broke off, the step there is that of the next run, too; it only matters to the
-        // original, and there only if a single index already counts as a run.
-        let open = run.step == 0 || run.count == 1 && self.threshold.is_none_or(|least| least > 1);
+        // Where a run broke off, the step there is that of the next run, too: what follows with another one leaves the
+        // first index of that run alone.
+        let open = run.step == 0;
         if open || run.step == step {
             run.step = step;
             run.last = index;
@@ -166,14 +166,23 @@ impl RangeSet {
             padded: None,
         };
         for span in self.spans() {
-            // After three neighbours the run at hand has step 1, and the rest of the span continues it.
-            for index in span.indexes().take(3) {
-                folder.feed(index);
+            folder.feed(span.first);
+            if span.first == span.last {
+                continue;
             }
-            let extra = span.count().saturating_sub(3);
+            // After three neighbours the run at hand has step 1, and the rest of the span continues it; where steps are not
+            // asked for it has no other.
+            let fed = match autostep {
+                Autostep::Off => 1,
+                Autostep::From(_) => span.count().min(3),
+            };
+            for next in 1..fed {
+                folder.feed(span.first.plus(next));
+            }
             if let Some(run) = &mut folder.run {
+                run.step = 1;
                 run.last = span.last;
-                run.count += extra;
+                run.count += span.count() - fed;
             }
         }
         folder.flush();
@@ -212,15 +221,30 @@ impl RangeSet {
 
     /// One set for each piece of the folded text.
     #[must_use]
-    pub fn contiguous(&self) -> Vec<Self> {
+    pub fn contiguous(&self, autostep: Autostep) -> Vec<Self> {
         let mut sets = Vec::new();
-        let mut rest = self.spans();
-        self.pieces(Autostep::Off, &mut |piece| {
-            // A piece may cross a number of digits: then it has several spans.
-            let count = span::leading(rest, |span| span.last <= piece.last);
-            let (spans, behind) = rest.split_at(count);
-            rest = behind;
-            sets.push(Self::from_sorted(spans.to_vec()));
+        let mut rest = self.spans().iter().cloned();
+        let mut next = rest.next();
+        self.pieces(autostep, &mut |piece| {
+            // A piece may cross a number of digits or have steps, and then it has several spans; or it ends within one.
+            let mut spans = Vec::new();
+            while let Some(mut span) = next.take() {
+                if span.first > piece.last {
+                    next = Some(span);
+                    break;
+                }
+                if span.last > piece.last {
+                    next = Some(Span {
+                        first: piece.last.next(),
+                        ..span
+                    });
+                    span.last = piece.last;
+                } else {
+                    next = rest.next();
+                }
+                spans.push(span);
+            }
+            sets.push(Self::from_sorted(spans));
         });
         sets
     }
@@ -246,6 +270,9 @@ mod tests {
             ("1,4,7,9,11,13", 3, "1-7/3,9-13/2"),
             ("1,4,7,9,11,13", 4, "1,4,7-13/2"),
             ("1,3,5,6,7,8,9", 3, "1-5/2,6-9"),
+            ("1,3,5,6,8,10", 3, "1-5/2,6,8,10"),
+            ("0,3,6,7,9,11", 3, "0-6/3,7,9,11"),
+            ("5,7,8,10", 2, "5-7/2,8,10"),
             ("1,3,5,6,7,8,9", 4, "1,3,5-9"),
             ("98,100,102", 3, "98-102/2"),
             ("098,100,102", 3, "098-102/2"),
@@ -270,8 +297,17 @@ mod tests {
 
     #[test]
     fn contiguous_sets_may_cross_a_number_of_digits() {
-        let sets = RangeSet::parse("8-11,13,007").unwrap().contiguous();
-        let texts: Vec<_> = sets.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["8-11", "13", "007"]);
+        let contiguous = |text: &str, autostep| {
+            let sets = RangeSet::parse(text).unwrap().contiguous(autostep);
+            let texts: Vec<_> = sets.iter().map(ToString::to_string).collect();
+            texts.join(" ")
+        };
+        assert_eq!(contiguous("8-11,13,007", Autostep::Off), "8-11 13 007");
+        assert_eq!(
+            contiguous("1,3,5,6,8,10", Autostep::From(3)),
+            "1,3,5 6 8 10"
+        );
+        assert_eq!(contiguous("1-2,4,6,8-9", Autostep::From(3)), "1-2 4,6,8 9");
+        assert_eq!(contiguous("1-3,5-7,9", Autostep::From(2)), "1-3 5-7 9");
     }
 }

@@ -116,7 +116,7 @@ impl Index {
                     *place = b'0' + (rest % 10) as u8;
                     rest /= 10;
                 }
-                out.extend(text[..digits].iter().map(|&byte| char::from(byte)));
+                out.push_str(std::str::from_utf8(&text[..digits]).unwrap_or_default());
             }
             _ if digits == 0 => {
                 let _ = write!(out, "{}", self.value());

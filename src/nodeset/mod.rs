@@ -2,7 +2,85 @@
 //!
 //! [`parse`] turns text into an [`Expr`], [`eval`] looks groups up and gives a [`NodeSet`], whose `Display` is
 //! the folded text. Equal text means equal sets, and sets stay ranges and products in memory: a million
-//! neighbours cost as much as two.
+//! neighbours cost as much as two. What is printed is what ClusterShell 1.10.1 prints.
+//!
+//! # Text, names and operators
+//!
+//! ```
+//! use hapsh::nodeset::NodeSet;
+//!
+//! let racks: NodeSet = "rack[1-2]n[1-16],login".parse()?;
+//! assert_eq!(racks.len(), 33);
+//! assert!(racks.contains("rack2n7"));
+//!
+//! let down: NodeSet = ["rack1n3", "rack1n4", "rack2n3"].into_iter().collect();
+//! assert_eq!(down.to_string(), "rack1n[3-4],rack2n3");
+//!
+//! let third: NodeSet = "rack[1-9]n3".parse()?;
+//! assert_eq!((&down | &third).len(), 10);
+//! assert_eq!((&down & &third).to_string(), "rack[1-2]n3");
+//! assert_eq!((&down - &third).to_string(), "rack1n4");
+//! assert_eq!((&down ^ &third).to_string(), "rack[3-9]n3,rack1n4");
+//!
+//! let names: Vec<String> = down.iter().collect();
+//! assert_eq!(names, ["rack1n3", "rack1n4", "rack2n3"]);
+//! for part in racks.split(2) {
+//!     println!("{part}: {} nodes", part.len());
+//! }
+//! # Ok::<(), hapsh::nodeset::EvalError>(())
+//! ```
+//!
+//! # Groups
+//!
+//! Groups come from whatever answers four questions.
+//!
+//! ```
+//! use hapsh::nodeset::{EvalError, GroupError, Groups, Style, eval, parse, regroup};
+//!
+//! struct Known;
+//!
+//! impl Groups for Known {
+//!     fn map(&self, _: Option<&str>, group: &str) -> Result<String, GroupError> {
+//!         Ok(match group {
+//!             "web" => "web[1-40]",
+//!             "spare" => "web[31-40]",
+//!             _ => "",
+//!         }
+//!         .into())
+//!     }
+//!     fn all(&self, _: Option<&str>) -> Result<Option<String>, GroupError> {
+//!         Ok(Some("web[1-40],db[1-2]".into()))
+//!     }
+//!     fn list(&self, _: Option<&str>) -> Result<Vec<String>, GroupError> {
+//!         Ok(vec!["web".into(), "spare".into()])
+//!     }
+//!     fn reverse(&self, _: Option<&str>, _: &str) -> Result<Option<Vec<String>>, GroupError> {
+//!         Ok(None) // it has to look at every group for that
+//!     }
+//!     fn sources(&self) -> Result<Vec<String>, GroupError> {
+//!         Ok(vec!["known".into()])
+//!     }
+//! }
+//!
+//! let nodes = eval(&parse("@web!@spare,db*")?, &Known)?;
+//! assert_eq!(nodes.to_string(), "db[1-2],web[1-30]");
+//!
+//! let told = regroup(&eval(&parse("web[31-40],db1")?, &Known)?, None, &Known)?;
+//! assert_eq!(told.fold(None, &Style::default()), "@spare,db1");
+//! # Ok::<(), EvalError>(())
+//! ```
+//!
+//! # The feature `serde`
+//!
+//! ```
+//! # #[cfg(feature = "serde")] {
+//! use hapsh::nodeset::NodeSet;
+//!
+//! let nodes: NodeSet = serde_json::from_str("\"n[1-3],n7\"")?;
+//! assert_eq!(serde_json::to_string(&nodes)?, "\"n[1-3,7]\"");
+//! # }
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod builder;
 mod eval;
@@ -24,14 +102,15 @@ mod render;
 mod slice;
 mod span;
 mod steps;
+mod text;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 pub use builder::Builder;
 pub use eval::{
-    EvalError, Evaluator, Targets, eval, eval_exclusion, eval_targets, eval_words, group_names,
-    group_nodes,
+    EvalError, Evaluator, Targets, eval, eval_exclusion, eval_targets, eval_text, eval_words,
+    group_names, group_nodes,
 };
 pub use expr::Expr;
 pub use fold::Autostep;
@@ -48,6 +127,9 @@ use product::Vector;
 use span::Keep;
 
 /// A set of node names.
+///
+/// Made from text (`"n[1-3]".parse()`), from names (`collect()`, or a [`Builder`] for many operations one after the
+/// other) or by [`eval`]; shown by `Display`, folded; walked by `for name in &set`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeSet {
     /// By pattern, which is the order of printing. None is empty.

@@ -297,15 +297,8 @@ impl<'a> Reader<'a> {
                         after,
                     ));
                 }
-                let set = RangeSet::parse_list(list)
-                    .and_then(|set| {
-                        set.glue(before, after).map_err(|kind| RangeError {
-                            kind,
-                            part: format!("{before}{list}{after}"),
-                            offset: 0,
-                        })
-                    })
-                    .map_err(|error| self.range_error(error, list_at))?;
+                let set =
+                    glued(before, list, after).map_err(|error| self.range_error(error, list_at))?;
                 self.push(&mut product, set, here)?;
                 rest = behind;
             } else if let Some(last) = dotted_range(behind) {
@@ -336,6 +329,40 @@ impl<'a> Reader<'a> {
         product.sets.push(set);
         Ok(())
     }
+}
+
+/// The indexes of a list in brackets with digits on its sides, which belong to each of them.
+///
+/// Digits behind the brackets are put to each number as text, as ClusterShell does: `n[1,]5` is `n[15,5]`, and a number
+/// with a blank behind it is none any more.
+fn glued(before: &str, list: &str, after: &str) -> Result<RangeSet, RangeError> {
+    let wrong = |kind, part| RangeError {
+        kind,
+        part,
+        offset: 0,
+    };
+    let glue = |list: &str, after: &str| {
+        let glued = RangeSet::parse_list(list)?.glue(before, after);
+        glued.map_err(|kind| wrong(kind, format!("{before}{list}{after}")))
+    };
+    let ends_blank = |number: &str| number.ends_with(char::is_whitespace);
+    let (blank, numbers): (Vec<&str>, Vec<&str>) =
+        list.split(',').partition(|item| item.trim().is_empty());
+    if after.is_empty() || blank.is_empty() && !list.contains(char::is_whitespace) {
+        return glue(list, after);
+    }
+    let mut items = numbers.iter().map(|item| item.trim_start());
+    if let Some(item) = items.find(|item| item.split('-').any(ends_blank)) {
+        return Err(wrong(RangeErrorKind::NotANumber, format!("{item}{after}")));
+    }
+    let mut set = RangeSet::default();
+    if !blank.is_empty() {
+        set = glue(after, "")?;
+    }
+    if !numbers.is_empty() {
+        set.union(&glue(&numbers.join(","), after)?);
+    }
+    Ok(set)
 }
 
 /// Whether an operand without brackets is the name of a node as it stands.
@@ -459,6 +486,30 @@ mod tests {
             steps::of(|| parse(&text))
         };
         assert!(mixed(10_000) < 12 * mixed(1000));
+    }
+
+    #[test]
+    fn digits_behind_brackets_are_put_to_each_text_between_commas() {
+        for (text, names) in [
+            ("n[1,]5", "n[5,15]"),
+            ("n3[ ,1]5", "n[35,315]"),
+            ("n[]05", "n05"),
+            ("n[ 1, 2-3]5", "n[15,25,35]"),
+            ("n[1- 3]5", "n[15,25,35]"),
+        ] {
+            let set = super::super::eval(&parse(text).unwrap(), &super::super::NoGroups).unwrap();
+            assert_eq!(set.to_string(), names, "{text}");
+        }
+        for text in [
+            "n[1 ]5",
+            "n[1 - 3]5",
+            "n[1, 2 ,3]5",
+            "n[1-3 ]5",
+            "n[]",
+            "n5[1,]",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -107,9 +107,9 @@ impl RangeSet {
     /// Reads a range set: `1-5,07-12,20-30/2,-3`.
     ///
     /// # Errors
-    /// When the text is none. Blank text is the empty set.
+    /// When the text is none, such as blanks. No text at all is the empty set.
     pub fn parse(text: &str) -> Result<Self, RangeError> {
-        if text.trim().is_empty() {
+        if text.is_empty() {
             return Ok(Self::default());
         }
         Self::parse_list(text)
@@ -394,11 +394,14 @@ fn read_range(part: &str, spans: &mut Vec<Span<()>>) -> Result<(), RangeErrorKin
         return Err(RangeErrorKind::IndexTooLong);
     }
     let Some(stop) = stop else {
-        if step != 1 {
-            return Err(RangeErrorKind::StepUsage);
-        }
         if start.negative && start.is_padded() {
             return Err(RangeErrorKind::NegativePadding);
+        }
+        // A step behind a negative number is passed over, as in ClusterShell.
+        match (step, start.negative) {
+            (1, _) | (2.., true) => {}
+            (_, true) => return Err(RangeErrorKind::InvalidValues),
+            (_, false) => return Err(RangeErrorKind::StepUsage),
         }
         let index = start.index();
         spans.push(Span {
@@ -487,6 +490,7 @@ mod tests {
             ("-2-3", "-2-3"),
             ("-8--4", "-8--4"),
             ("-0", "0"),
+            ("-3/2", "-3"),
             (" 1, 3 , 5 - 7 ", "1,3,5-7"),
             ("0-999999999", "0-999999999"),
             ("050,100-1000", "050,100-999,1000"),
@@ -508,6 +512,7 @@ mod tests {
             ("5-1", "invalid values in range : \"5-1\""),
             ("1-5/0", "invalid values in range : \"1-5/0\""),
             ("1/2", "invalid step usage : \"1/2\""),
+            ("-1/0", "invalid values in range : \"-1/0\""),
             ("1-5/a", "cannot convert string to integer : \"1-5/a\""),
             ("1,", "empty range"),
             ("a", "cannot convert string to integer : \"a\""),

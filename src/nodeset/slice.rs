@@ -1,5 +1,6 @@
 //! Parts of a set: by position, by number, by contiguity.
 
+use super::fold::Autostep;
 use super::iter::Cursor;
 use super::pattern;
 use super::range::RangeSet;
@@ -29,35 +30,32 @@ impl Taker<'_> {
 }
 
 impl NodeSet {
-    /// The nodes at these positions, counted from 0 in the order of [`NodeSet::iter`]; none if a position is
-    /// negative, as in ClusterShell.
+    /// The nodes at these positions, counted from 0 in the order of [`NodeSet::iter`].
+    ///
+    /// Negative positions count from the end as in ClusterShell, which takes each range as Python does: -2 is the last
+    /// but one, and a range that ends at -1 has none, as it ends before position 0.
     #[must_use]
     pub fn slice(&self, positions: &RangeSet) -> Self {
-        if positions
-            .spans()
-            .iter()
-            .any(|span| span.first.digits() == 0)
-        {
-            return Self::new();
-        }
-        let mut wanted: Vec<(u128, u128)> = positions
-            .spans()
-            .iter()
-            .map(|span| {
-                (
-                    span.first.value().unsigned_abs(),
-                    span.last.value().unsigned_abs() + 1,
-                )
-            })
-            .collect();
+        let count = self.count();
+        let place = |number: i128| {
+            if number < 0 {
+                count.saturating_sub(number.unsigned_abs())
+            } else {
+                number.unsigned_abs().min(count)
+            }
+        };
+        let mut wanted: Vec<(u128, u128)> = Vec::new();
+        positions.pieces(Autostep::Off, &mut |piece| {
+            wanted.push((place(piece.first.value()), place(piece.last.value() + 1)));
+        });
         wanted.sort_unstable();
         let mut taker = Taker {
             cursor: Cursor::new(self),
         };
         let mut builder = Builder::new();
-        let (mut at, count) = (0, self.count());
+        let mut at = 0;
         for (from, to) in wanted {
-            let (from, to) = (from.max(at).min(count), to.min(count));
+            let from = from.max(at);
             if from < to {
                 taker.pass(from - at, None);
                 taker.pass(to - from, Some(&mut builder));
@@ -84,14 +82,16 @@ impl NodeSet {
         })
     }
 
-    /// One set for each contiguous range; with several dimensions, for each product of contiguous ranges.
-    pub fn contiguous(&self) -> impl Iterator<Item = Self> {
+    /// One set for each contiguous range, where neighbours are a step apart if steps are asked for; with several
+    /// dimensions, for each product of contiguous ranges.
+    pub fn contiguous(&self, autostep: Autostep) -> impl Iterator<Item = Self> {
         let products = self
             .bodies
             .iter()
             .flat_map(|(pattern, body)| body.products().map(move |sets| (pattern, sets)));
-        products.flat_map(|(pattern, sets)| {
-            let ranges: Vec<Vec<RangeSet>> = sets.iter().map(RangeSet::contiguous).collect();
+        products.flat_map(move |(pattern, sets)| {
+            let ranges: Vec<Vec<RangeSet>> =
+                sets.iter().map(|set| set.contiguous(autostep)).collect();
             let total: usize = ranges.iter().map(Vec::len).product();
             (0..total).map(move |number| {
                 let mut rest = number;

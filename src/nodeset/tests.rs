@@ -133,11 +133,11 @@ fn parts() {
     assert_eq!(texts(&mut set("n[1-2]").split(9)), ["n1", "n2"]);
     assert_eq!(texts(&mut set("n[1-2]").split(0)), [""; 0]);
     assert_eq!(
-        texts(&mut set("n[1-5,7-9,12],m1,x1y1").contiguous()),
+        texts(&mut set("n[1-5,7-9,12],m1,x1y1").contiguous(Autostep::Off)),
         ["m1", "n[1-5]", "n[7-9]", "n12", "x1y1"]
     );
     assert_eq!(
-        texts(&mut set("a[1-2,4]b[1-2,5]").contiguous()),
+        texts(&mut set("a[1-2,4]b[1-2,5]").contiguous(Autostep::Off)),
         ["a[1-2]b[1-2]", "a[1-2]b5", "a4b[1-2]", "a4b5"]
     );
     let slice = |text: &str, positions: &str| {
@@ -147,6 +147,21 @@ fn parts() {
     };
     assert_eq!(slice("n[1-5]", "0-10/2"), "n[1,3,5]");
     assert_eq!(slice("n[1-5],a1,b1", "0,3"), "a1,n2");
+    for (positions, nodes) in [
+        ("-1", ""),
+        ("-2", "n4"),
+        ("-5--2", "n[1-4]"),
+        ("-3--1", ""),
+        ("-2-1", ""),
+        ("-5-1", "n[1-2]"),
+        ("-6-3", "n[1-4]"),
+        ("-2,1", "n[2,4]"),
+        ("-6", ""),
+        ("-3-10/2", "n[2-4]"),
+        ("-10-100", "n[1-5]"),
+    ] {
+        assert_eq!(slice("n[1-5]", positions), nodes, "{positions}");
+    }
     assert_eq!(set("a[1-3]b[1-2]").position("a2b1"), Some(2));
     assert_eq!(set("n[1-5]").position("n9"), None);
 }
@@ -439,7 +454,7 @@ proptest! {
         prop_assert!(sizes.is_sorted_by(|a, b| a >= b && a - b <= 1));
         prop_assert_eq!(sizes.iter().sum::<usize>(), whole.len());
         let mut union = NodeSet::new();
-        for part in whole.contiguous() {
+        for part in whole.contiguous(Autostep::Off) {
             prop_assert!(!part.is_empty());
             union.union(&part);
         }

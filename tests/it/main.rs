@@ -34,6 +34,7 @@ mod interactive;
 mod interrupted;
 mod known_hosts;
 mod layers;
+mod linear;
 mod links;
 mod main_job;
 mod man;

@@ -7,12 +7,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::lab;
+
+/// Sources of groups of every kind but the usual one: no list, a list that prints nothing or fails, with and without nodes
+/// that know their groups, both ways to map, wildcards in what all nodes are.
+pub(crate) const SOURCES: &str = include_str!("nodeset_oracle/sources.conf");
 
 /// What one run is given.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ with open(cases) as cases, open(answers, 'w') as answers:
         files = [os.memfd_create(name) for name in ('in', 'out', 'err')]
         os.write(files[0], base64.b64decode(case['stdin']))
         os.lseek(files[0], 0, os.SEEK_SET)
+        # What the parent has yet to write is not for a child that ends in its own way.
+        answers.flush()
         child = os.fork()
         if child == 0:
             for number, file in enumerate(files):
@@ -121,6 +127,31 @@ impl Oracle {
             return None;
         }
         Some(oracle)
+    }
+
+    /// Runs the tool itself, with this standard input, in a folder with nothing of this user's.
+    pub(crate) fn run(&self, words: &[&str], home: &Path, stdin: Stdio) -> Output {
+        let program = format!(
+            "import sys; sys.argv[0] = {0:?}; from ClusterShell.CLI.{1} import main; main()",
+            self.tool,
+            self.module(),
+        );
+        let output = Command::new(&self.python)
+            .args(["-c", &program])
+            .args(words)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("LANG", "C.UTF-8")
+            .current_dir(home)
+            .stdin(stdin)
+            .output();
+        output.expect("start the original")
+    }
+
+    /// The name of the tool's module.
+    fn module(&self) -> String {
+        self.tool[..1].to_uppercase() + &self.tool[1..]
     }
 
     /// What the tool answers to each case, in a folder with nothing of this user's.

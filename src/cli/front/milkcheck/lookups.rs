@@ -18,7 +18,7 @@ impl SystemLookups<'_> {
         if text.trim().is_empty() {
             return Ok(NodeSet::new());
         }
-        nodeset::eval(&nodeset::parse(text)?, self.groups)
+        nodeset::eval_text(text, self.groups)
     }
 
     /// A node set's value, where an unknown group is an empty set; `None` if it is no node set.

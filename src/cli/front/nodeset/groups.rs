@@ -60,7 +60,8 @@ impl Run<'_> {
                     continue;
                 }
                 let of_group = evaluator.group_nodes(source, Some(&name))?;
-                let folded = self.fold(&of_group);
+                // Steps are for the nodes that were given; the original writes none here.
+                let folded = of_group.to_string();
                 if detail == 2 {
                     writeln!(self.console.out, "{prefix}{name} {folded}")?;
                 } else {
@@ -76,7 +77,7 @@ impl Run<'_> {
         for (name, of_group) in groups_of(nodes, source, self.groups)? {
             let mut common = NodeSet::clone(&of_group);
             common.intersection(nodes);
-            let folded = self.fold(&common);
+            let folded = common.fold(&self.style);
             let (some, all) = (common.count(), of_group.count());
             match detail {
                 1 => writeln!(self.console.out, "{prefix}{name}")?,
@@ -100,19 +101,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// `--completion`: sources and groups, and the names of nodes.
-    pub(super) fn completion(&mut self, nodes: &NodeSet) -> Result<(), Failure> {
+    /// `--completion`: the sources, and the groups of the default one.
+    pub(super) fn completion(&mut self) -> Result<(), Failure> {
         if self.options.source.is_none() {
             for source in self.groups.sources()? {
                 writeln!(self.console.out, "@{source}:")?;
             }
         }
         self.options.detail = 1;
-        self.list(None)?;
-        if nodes.is_empty() {
-            return Ok(());
-        }
-        self.expand(nodes, " ")
+        self.list(None)
     }
 
     /// `-r`: the set with groups in place of nodes where a group is wholly in it; large groups first.

@@ -17,7 +17,15 @@ impl Reader<'_> {
     /// Adds the value of one expression.
     fn add(&self, text: &str, into: &mut Builder) -> Result<(), Failure> {
         if self.ranges {
-            let ranges = RangeSet::parse(text).map_err(Failure::range)?;
+            let ranges = match text.is_empty() {
+                true => Err(RangeError {
+                    kind: RangeErrorKind::Empty,
+                    part: String::new(),
+                    offset: 0,
+                }),
+                false => RangeSet::parse(text),
+            };
+            let ranges = ranges.map_err(Failure::range)?;
             into.add_set(&NodeSet::from(ranges));
         } else {
             targets::add(text, self.groups, into)?;
@@ -25,7 +33,17 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Adds the value of an operand: `-` is standard input.
+    /// The value of the operand of an option: one expression, whatever it holds; `-` is standard input.
+    pub(super) fn option(&self, text: &str) -> Result<NodeSet, Failure> {
+        let mut value = Builder::new();
+        match text {
+            "-" => self.standard_input(&mut value)?,
+            text => self.add(text, &mut value)?,
+        }
+        Ok(value.finish())
+    }
+
+    /// Adds the value of a word: `-` is standard input.
     pub(super) fn operand(&self, word: &str, into: &mut Builder) -> Result<(), Failure> {
         if word == "-" {
             self.standard_input(into)
@@ -36,7 +54,7 @@ impl Reader<'_> {
 
     /// Adds the expressions on the lines of a word.
     pub(super) fn word(&self, word: &str, into: &mut Builder) -> Result<(), Failure> {
-        word.split('\n').try_for_each(|line| self.add(line, into))
+        lines(word).try_for_each(|line| self.add(line, into))
     }
 
     /// Adds the expressions of standard input: separated by white space, `#` begins a comment.
@@ -54,6 +72,22 @@ impl Reader<'_> {
             | ListError::NoText { .. } => Failure::Plain(error.to_string()),
         })
     }
+}
+
+/// The lines of a text, as Python parts them.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    const ENDS: [char; 10] = [
+        '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}',
+        '\u{2029}',
+    ];
+    text.split_inclusive(ENDS)
+        // `\r\n` is one end: the text between the two is not a line.
+        .scan(false, |after_return, line| {
+            let is_rest = *after_return && line == "\n";
+            *after_return = line.ends_with('\r');
+            Some((!is_rest).then(|| line.trim_end_matches(ENDS)))
+        })
+        .flatten()
 }
 
 impl Failure {
@@ -74,6 +108,24 @@ impl From<EvalError> for Failure {
             Self::Plain(message)
         } else {
             Self::Named(message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_where_python_ends_them() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("\n", &[""]),
+            ("a\r\nb\rc\n\nd\u{2028}", &["a", "b", "c", "", "d"]),
+            ("a\n\r", &["a", ""]),
+            ("\r\n\n", &["", ""]),
+        ] {
+            assert_eq!(lines(text).collect::<Vec<_>>(), expected, "{text:?}");
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::cli::resolve::groups::{Sources, folders, no_all};
 use crate::cli::resolve::targets::pick;
 use crate::config::Environment;
 use crate::groups::Defaults;
-use crate::nodeset::{Axes, Builder, EvalError, NodeSet, RangeSet, Style, group_nodes};
+use crate::nodeset::{Autostep, Axes, Builder, EvalError, NodeSet, RangeSet, Style, group_nodes};
 
 use input::Reader;
-use options::{Command, Operation, Options, Parsed};
+use options::{Command, Operation, Options, Parsed, Steps};
 
 /// The version of the original whose behaviour this is.
 const VERSION: &str = "1.10.1";
@@ -120,7 +120,7 @@ fn execute(options: Options, command: &Command, console: &mut Console) -> Result
     let (nodes, meant) = run.nodes(command)?;
     let listed = meant.then_some(&nodes);
     if let Some(steps) = run.options.steps {
-        run.style.autostep = steps.of(nodes.count());
+        run.style.autostep = steps.of(nodes.count())?;
     }
     if *command == Command::List {
         return run.list(listed);
@@ -128,19 +128,38 @@ fn execute(options: Options, command: &Command, console: &mut Console) -> Result
     if *command == Command::ListAll {
         return run.list_all(listed);
     }
+    let mut command = command;
+    if *command == Command::Completion {
+        run.completion()?;
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        command = &Command::Expand;
+    }
     let nodes = run.narrow(nodes)?;
     run.choose_style(&environment, command, &nodes)?;
     if let Command::Index(name) = command {
         return run.index(name, &nodes);
     }
-    if *command == Command::Completion {
-        return run.completion(&nodes);
-    }
     let separator = run.options.separator.as_deref().unwrap_or(" ");
     let separator = options::separator(separator)?;
+    let is_parted = run.options.contiguous || run.options.split.is_some_and(|parts| parts > 1);
+    let nodes = match &run.options.format {
+        // Names get their new form before they are parted.
+        Some(format) if is_parted && *command == Command::Fold && !run.options.ranges => {
+            let renamed = renamed(&nodes, &Format::new(format))?;
+            run.options.format = None;
+            renamed
+        }
+        _ => nodes,
+    };
     let parts: Box<dyn Iterator<Item = NodeSet>> = match run.options.split {
         _ if nodes.is_empty() => return run.show(command, &nodes, &separator),
-        _ if run.options.contiguous => Box::new(nodes.contiguous()),
+        _ if run.options.contiguous => {
+            // What makes a range goes by the steps, and then it is written without any.
+            let steps = std::mem::take(&mut run.style.autostep);
+            Box::new(nodes.contiguous(steps))
+        }
         Some(parts) if parts > 1 => {
             Box::new(nodes.split(usize::try_from(parts).unwrap_or(usize::MAX)))
         }
@@ -187,7 +206,8 @@ impl Run<'_> {
         for wanted in [Operation::Intersection, Operation::Exclude, Operation::Xor] {
             for (operation, operand) in &operations {
                 if *operation == wanted {
-                    apply(*operation, &mut nodes, operand, &reader)?;
+                    let value = reader.option(operand)?;
+                    apply(*operation, &mut nodes, &value, operand);
                 }
             }
         }
@@ -199,7 +219,9 @@ impl Run<'_> {
                     let operand = words.next();
                     let operand =
                         operand.ok_or_else(|| Failure::Plain("pop from empty list".into()))?;
-                    apply(operation, &mut nodes, &operand, &reader)?;
+                    let mut value = Builder::new();
+                    reader.operand(&operand, &mut value)?;
+                    apply(operation, &mut nodes, &value.finish(), &operand);
                 }
             }
         }
@@ -231,7 +253,13 @@ impl Run<'_> {
         nodes: &NodeSet,
     ) -> Result<(), Failure> {
         if let Some(steps) = self.options.steps {
-            self.style.autostep = steps.of(nodes.count());
+            self.style.autostep = match steps {
+                // The original's slices of range sets forget a number of steps.
+                Steps::Count(_) if self.options.ranges && self.options.slice.is_some() => {
+                    Autostep::Off
+                }
+                steps => steps.of(nodes.count())?,
+            };
         }
         self.style.axes = match &self.options.axis {
             Some(axis) => options::axes(axis)?,
@@ -355,23 +383,14 @@ impl Run<'_> {
     }
 }
 
-fn apply(
-    operation: Operation,
-    nodes: &mut Builder,
-    operand: &str,
-    reader: &Reader<'_>,
-) -> Result<(), Failure> {
-    let mut value = Builder::new();
-    reader.operand(operand, &mut value)?;
-    let value = value.finish();
+fn apply(operation: Operation, nodes: &mut Builder, value: &NodeSet, operand: &str) {
     match operation {
         // An empty standard input changes nothing.
         _ if operand == "-" && value.is_empty() => {}
-        Operation::Exclude => nodes.difference(&value),
-        Operation::Intersection => nodes.intersection(&value),
-        Operation::Xor => nodes.symmetric_difference(&value),
+        Operation::Exclude => nodes.difference(value),
+        Operation::Intersection => nodes.intersection(value),
+        Operation::Xor => nodes.symmetric_difference(value),
     }
-    Ok(())
 }
 
 /// The set of the names as formatted.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::Chars;
 
 use crate::cli::getopt::{self, Found, Opt, Parser};
 use crate::nodeset::{Autostep, Axes, RangeSet};
@@ -40,13 +41,19 @@ pub(super) enum Steps {
 
 impl Steps {
     /// The threshold for a set of this size.
-    pub(super) fn of(self, size: u128) -> Autostep {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn of(self, size: u128) -> Result<Autostep, Failure> {
         let least = match self {
             Self::Count(count) => u128::try_from(count).unwrap_or(0),
+            Self::Percent(percent) if !percent.is_finite() => {
+                return Err(Failure::Plain("--autostep: that is no percentage".into()));
+            }
             Self::Percent(percent) => (size as f64 * percent / 100.0).ceil().max(0.0) as u128,
             Self::Auto => size.max(3),
         };
-        Autostep::From(least)
+        Ok(Autostep::From(least))
     }
 }
 
@@ -284,52 +291,67 @@ pub(super) fn separator(text: &str) -> Result<String, Failure> {
     unescaped(text).ok_or_else(|| Failure::Plain("invalid separator".into()))
 }
 
+/// What Python makes of the text between three single quotes: a text, and what follows it if it ends there.
 fn unescaped(text: &str) -> Option<String> {
+    let source = format!("'''{text}'''");
     let mut out = String::new();
-    let mut rest = text.chars().peekable();
-    let mut quotes = 0;
-    while let Some(char) = rest.next() {
-        quotes = if char == '\'' { quotes + 1 } else { 0 };
-        if quotes == 3 || quotes > 0 && rest.peek().is_none() {
-            return None;
-        }
-        if char != '\\' {
-            out.push(char);
-            continue;
-        }
-        let escaped = match rest.next()? {
-            '\n' => continue,
-            'a' => '\u{7}',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'v' => '\u{b}',
-            same @ ('\\' | '\'' | '"') => same,
-            'x' => hexadecimal(&mut rest, 2)?,
-            'u' => hexadecimal(&mut rest, 4)?,
-            'U' => hexadecimal(&mut rest, 8)?,
-            'N' => return None,
-            first @ '0'..='7' => {
-                let mut value = first.to_digit(8)?;
-                for _ in 0..2 {
-                    let Some(digit) = rest.peek().and_then(|char| char.to_digit(8)) else {
-                        break;
-                    };
-                    value = value * 8 + digit;
-                    rest.next();
-                }
-                char::from_u32(value)?
-            }
-            other => {
-                out.push('\\');
-                other
-            }
-        };
-        out.push(escaped);
+    let mut rest = source.as_str();
+    while !rest.is_empty() {
+        let quote = ["'''", "\"\"\"", "'", "\""]
+            .into_iter()
+            .find(|quote| rest.starts_with(quote))?;
+        rest = literal(&rest[quote.len()..], quote, &mut out)?
+            .trim_start_matches([' ', '\t', '\u{c}']);
     }
     Some(out)
+}
+
+/// Appends one text of Python's, up to its closing quote, and gives what stands behind that.
+fn literal<'a>(text: &'a str, quote: &str, out: &mut String) -> Option<&'a str> {
+    let mut rest = text;
+    loop {
+        if let Some(behind) = rest.strip_prefix(quote) {
+            return Some(behind);
+        }
+        let mut chars = rest.chars();
+        match chars.next()? {
+            '\\' => out.extend(escaped(&mut chars)?),
+            '\n' if quote.len() == 1 => return None,
+            char => out.push(char),
+        }
+        rest = chars.as_str();
+    }
+}
+
+/// What a backslash and the characters behind it stand for.
+fn escaped(rest: &mut Chars<'_>) -> Option<Vec<char>> {
+    Some(vec![match rest.next()? {
+        '\n' => return Some(Vec::new()),
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        same @ ('\\' | '\'' | '"') => same,
+        'x' => hexadecimal(rest, 2)?,
+        'u' => hexadecimal(rest, 4)?,
+        'U' => hexadecimal(rest, 8)?,
+        'N' => return None,
+        first @ '0'..='7' => {
+            let mut value = first.to_digit(8)?;
+            for _ in 0..2 {
+                let Some(digit) = rest.clone().next().and_then(|char| char.to_digit(8)) else {
+                    break;
+                };
+                value = value * 8 + digit;
+                rest.next();
+            }
+            char::from_u32(value)?
+        }
+        other => return Some(vec!['\\', other]),
+    }])
 }
 
 /// The character of which so many hexadecimal digits follow.
@@ -355,6 +377,11 @@ mod tests {
             (r"\'", Some("'")),
             ("'", None),
             ("'''a", None),
+            ("''", Some("")),
+            ("a''", Some("a")),
+            ("''a", Some("''a")),
+            ("''' \"b\" 'c' '''", Some("bc")),
+            ("'''''", None),
             (r"\", None),
             (r"\x4", None),
         ] {

@@ -229,7 +229,7 @@ pub(in crate::cli) fn pick(nodes: NodeSet, count: u128) -> NodeSet {
 /// # Errors
 /// When it is not valid, or a group cannot be looked up.
 pub(in crate::cli) fn eval(text: &str, groups: &dyn Groups) -> Result<NodeSet, EvalError> {
-    nodeset::eval(&nodeset::parse(text)?, groups)
+    nodeset::eval_text(text, groups)
 }
 
 /// Adds the value of a node set. Most words of long lists name one node, which is added as it stands.
@@ -244,7 +244,7 @@ pub(in crate::cli) fn add(
     if is_plain(text) {
         into.add(text);
     } else {
-        into.add_set(&eval(text, groups)?);
+        into.take_set(eval(text, groups)?);
     }
     Ok(())
 }

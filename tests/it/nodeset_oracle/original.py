@@ -4,7 +4,11 @@ A case is a line of JSON {"argv": [...], "stdin": "..."}; the answer is a line {
 Each case runs in a fork, so that none sees what another left behind.
 """
 import io, json, os, sys, tempfile
+import yaml
 from ClusterShell.CLI.Nodeset import main
+
+# The same YAML by libyaml: in Python it is most of the time that a case takes.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def stream(number, mode):
