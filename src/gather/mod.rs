@@ -10,14 +10,14 @@ mod quota;
 pub mod tree;
 mod trie;
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::io;
 
 use hashbrown::HashMap;
 
 pub use pages::{Memory, PAGE, Store};
 pub use quota::{Full, Quota};
-use trie::{Place, Trie};
+use trie::{LineRuns, Place, Trie};
 
 /// How much output is kept in memory before pages go to the [`Store`], unless said otherwise.
 pub const DEFAULT_BUDGET: usize = 12 * 1024 * 1024;
@@ -182,6 +182,14 @@ impl<'a> Output<'a> {
         Chunks(self.trie.chunks(self.place))
     }
 
+    /// Where its lines part from those of other outputs; reads all of it.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub fn parting(self) -> io::Result<Parting> {
+        self.trie.line_runs(self.place).map(Parting)
+    }
+
     /// The bytes in one piece.
     ///
     /// # Errors
@@ -192,6 +200,41 @@ impl<'a> Output<'a> {
             all.extend_from_slice(&chunk?);
         }
         Ok(all)
+    }
+}
+
+/// The order of a [`LineTree`](tree::LineTree) without the tree: where two outputs part, the one whose line was first said
+/// later comes first; the beginning of another one comes before it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parting(LineRuns);
+
+impl Ord for Parting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut ours, mut theirs) = (self.0.iter().copied(), other.0.iter().copied());
+        let (mut a, mut b) = (ours.next(), theirs.next());
+        loop {
+            match (a, b) {
+                (Some((run, lines)), Some((other, others))) if run == other => {
+                    let both = lines.min(others);
+                    a = match lines - both {
+                        0 => ours.next(),
+                        rest => Some((run, rest)),
+                    };
+                    b = match others - both {
+                        0 => theirs.next(),
+                        rest => Some((other, rest)),
+                    };
+                }
+                (Some((run, _)), Some((other, _))) => return other.cmp(&run),
+                (a, b) => return a.is_some().cmp(&b.is_some()),
+            }
+        }
+    }
+}
+
+impl PartialOrd for Parting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -391,6 +434,39 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Outputs in the order of their parting are in the order of the tree of their lines.
+        #[test]
+        fn outputs_part_as_in_the_tree_of_lines(
+            said in proptest::collection::vec((0u32..6, "[ab]{0,2}"), 0..40),
+        ) {
+            let (mut gather, mut tree) = (Gather::default(), tree::LineTree::default());
+            for (key, line) in &said {
+                gather.push(*key, format!("{line}\n").as_bytes()).unwrap();
+                tree.push(*key, line.as_bytes());
+            }
+            for key in 0..6 {
+                gather.push(key, format!("key {key}\n").as_bytes()).unwrap();
+                gather.finish(key, 0);
+                tree.push(key, format!("key {key}").as_bytes());
+            }
+            let mut groups = gather.groups();
+            groups.sort_by_cached_key(|group| group.output.parting().unwrap());
+            let found: Vec<u32> = groups.iter().map(|group| group.keys[0]).collect();
+            let walk = tree.walk().map(|step| String::from_utf8_lossy(step.line).into_owned());
+            let keys = walk.filter_map(|line| line.strip_prefix("key ")?.parse().ok());
+            prop_assert_eq!(found, keys.collect::<Vec<u32>>());
+        }
+
+        #[test]
+        fn the_beginning_of_an_output_comes_before_it(lines in 0usize..4, more in 1usize..4) {
+            let mut gather = Gather::default();
+            for (key, count) in [(0, lines + more), (1, lines)] {
+                gather.push(key, "a\n".repeat(count).as_bytes()).unwrap();
+            }
+            let parting = |key| gather.output(key).parting().unwrap();
+            prop_assert!(parting(1) < parting(0));
+        }
 
         #[test]
         fn never_merges_different_bytes_and_never_splits_equal_ones(

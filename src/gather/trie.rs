@@ -131,6 +131,22 @@ impl Trie {
         Ok(run)
     }
 
+    /// The runs in which the lines from the start to a place end. Who says a line that nobody said there before ends it in
+    /// a run of its own, so where two outputs part the younger run tells which line came later.
+    pub(super) fn line_runs(&self, place: Place) -> io::Result<LineRuns> {
+        let mut runs = LineRuns::new();
+        let mut chunks = self.chunks(place);
+        while let Some((run, chunk)) = chunks.next_of_run() {
+            let lines = memchr::memchr_iter(b'\n', &chunk?).count() as u64;
+            match runs.last_mut() {
+                Some((last, count)) if *last == run => *count += lines,
+                _ if lines > 0 => runs.push((run, lines)),
+                _ => {}
+            }
+        }
+        Ok(runs)
+    }
+
     /// All bytes from the start to a place.
     pub(super) fn chunks(&self, place: Place) -> Chunks<'_> {
         let mut way = vec![place];
@@ -156,6 +172,9 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
+/// The runs that lines end in, and how many in each before the next run: a run is younger than those of smaller numbers.
+pub(super) type LineRuns = Vec<(u32, u64)>;
+
 /// The bytes on the way to a place.
 #[derive(Debug)]
 pub(super) struct Chunks<'a> {
@@ -166,10 +185,9 @@ pub(super) struct Chunks<'a> {
     offset: u64,
 }
 
-impl<'a> Iterator for Chunks<'a> {
-    type Item = io::Result<Cow<'a, [u8]>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Chunks<'a> {
+    /// The next bytes, and the run they are of.
+    fn next_of_run(&mut self) -> Option<(u32, io::Result<Cow<'a, [u8]>>)> {
         let end = loop {
             let end = *self.way.last()?;
             if self.offset < end.offset {
@@ -183,6 +201,14 @@ impl<'a> Iterator for Chunks<'a> {
         let start = index as u64 * PAGE as u64;
         let len = usize::try_from(end.offset - start).map_or(PAGE, |rest| rest.min(PAGE));
         self.offset = start + len as u64;
-        Some(self.trie.pages.peek(run.pages[index], len))
+        Some((end.run, self.trie.pages.peek(run.pages[index], len)))
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = io::Result<Cow<'a, [u8]>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_of_run().map(|(_, chunk)| chunk)
     }
 }

@@ -2,10 +2,30 @@
 
 use std::io;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::stdin;
 
 /// How much is read at one time.
 const BLOCK: usize = 64 * 1024;
+
+/// What standard input gives at once, without a wait: some bytes, and no bytes where it has none yet or is at its end. Tells
+/// an input that cannot be read at all before anything depends on it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn at_once() -> io::Result<Vec<u8>> {
+    // What is no input at all, such as a folder, says so to a read of nothing.
+    rustix::io::read(stdin(), &mut [0; 0])?;
+    let stdin = stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    if poll(&mut fds, Some(&Timespec::default()))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut block = vec![0; BLOCK];
+    let count = rustix::io::read(stdin, &mut block)?;
+    block.truncate(count);
+    Ok(block)
+}
 
 /// Hands on what standard input gives until its end: bytes to `push`, then `None`, or what went wrong, to `end`. A `push` that
 /// fails ends it.

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::lab::Hash;
-use crate::oracle::{Answer, Case, Chance, Oracle, cases};
+use crate::oracle::{Answer, Case, Chance, Oracle, SOURCES, cases};
 
 const GROUPS: &str = "[Main]\ndefault: roles\n[roles]\nmap: sed -n 's/^$GROUP: *//p' $CFGDIR/roles\n\
     all: echo n[1-12]\nlist: sed 's/:.*//' $CFGDIR/roles\n[racks]\nmapall: cat $CFGDIR/racks\n";
@@ -23,9 +23,14 @@ enum Keys {
 struct Sample {
     case: Case,
     keys: Keys,
-    /// The order of plain keys and of their blocks is left to chance by the original.
+    /// The order of plain keys in a label is left to chance by the original.
     unordered: bool,
 }
+
+/// The sources that `-s` names.
+const GROUP_SOURCES: &[&str] = &[
+    "racks", "racks", "roles", "bare", "mute", "sour", "sick", "both", "wild", "turn", "many",
+];
 
 const NODES: &[&str] = &[
     "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10", "n11", "n12", "foo", "a-b", "n01",
@@ -43,6 +48,21 @@ const SETS: &[&str] = &[
     "n[2-9/3]",
     "rack[1-2]n[1-2]",
     "\tn6",
+    "n[1-3]&n[2-5]",
+    "n[07-09]",
+    "n1^n[1-2]",
+];
+/// Those of [`SETS`] that are none of [`NODES`] where keys are taken as they stand.
+const PLAIN_SETS: &[&str] = &[
+    "n[1-3]",
+    "n1,n2",
+    "n[1-12]!n5",
+    "@gpu",
+    "@racks:r1",
+    "@empty",
+    "n*",
+    "n[2-9/3]",
+    "rack[1-2]n[1-2]",
     "n[1-3]&n[2-5]",
     "n[07-09]",
     "n1^n[1-2]",
@@ -88,7 +108,7 @@ fn sample(chance: &mut Chance, groupsconf: &str) -> Sample {
                 regroup = true;
                 args.push("-r".into());
             }
-            8 => args.extend(["-s".into(), (*chance.pick(&["racks", "roles"])).into()]),
+            8 => args.extend(["-s".into(), (*chance.pick(GROUP_SOURCES)).into()]),
             9 => args.push(format!(
                 "--axis={}",
                 chance.pick(&["1", "2", "-1", "1-2", "0", "", "x"])
@@ -120,10 +140,10 @@ fn sample(chance: &mut Chance, groupsconf: &str) -> Sample {
     } else {
         ":"
     };
-    // Keys that are no sets make the original fail with -r and -T.
-    let plain_allowed = !regroup && !trace && !diff;
+    // Keys that are no sets make the original fail with -r and -T; those that are some may be taken as they stand.
+    let plain_allowed = !regroup && !trace;
     let mut keys = Keys::Sets;
-    if plain_allowed && chance.once_in(6) {
+    if !regroup && chance.once_in(6) {
         keys = Keys::Plain;
         args.splice(0..0, ["--interpret-keys=never".into()]);
     } else if chance.once_in(8) {
@@ -188,7 +208,11 @@ fn sample(chance: &mut Chance, groupsconf: &str) -> Sample {
         for node in NODES {
             stdin.extend_from_slice(format!("{node}{separator}the end\n").as_bytes());
         }
-        for node in ["n07", "n08", "n09"] {
+        let more: &[&str] = match keys {
+            Keys::Sets => &["n07", "n08", "n09"],
+            Keys::Plain => PLAIN_SETS,
+        };
+        for node in more {
             stdin.extend_from_slice(format!("{node}{separator}the end\n").as_bytes());
         }
     }
@@ -198,27 +222,33 @@ fn sample(chance: &mut Chance, groupsconf: &str) -> Sample {
     Sample {
         case: Case { args, stdin },
         keys,
-        unordered: keys == Keys::Plain && gather,
+        unordered: keys == Keys::Plain && gather && !trace,
     }
 }
 
-/// Lines in order, the names in each of them too: what is left to chance is gone then.
+/// Lines with the names in each of them in order: what is left to chance is gone then.
 fn ordered(bytes: &[u8]) -> Vec<Vec<String>> {
     let text = String::from_utf8_lossy(bytes);
-    let mut lines: Vec<Vec<String>> = text
-        .lines()
-        .map(|line| {
-            let line = line.replace("\x1b[94m", "").replace("\x1b[0m", "");
-            let (label, rest) = line.split_once(": ").unwrap_or((&line, ""));
-            let (label, number) = label.split_once(" (").unwrap_or((label, ""));
-            let mut names: Vec<String> = label.split(',').map(str::to_owned).collect();
-            names.sort();
-            names.extend([number.to_owned(), rest.to_owned()]);
-            names
-        })
-        .collect();
-    lines.sort();
-    lines
+    let names = |line: &str| {
+        let line = line
+            .replace("\x1b[94m", "")
+            .replace("\x1b[0m", "")
+            .replace("\x1b[1m", "");
+        let (sign, line) = match line.split_at_checked(4) {
+            Some((sign @ ("--- " | "+++ "), line)) => (sign.to_owned(), line.to_owned()),
+            _ => (String::new(), line),
+        };
+        let (label, rest) = match line.split_once(": ") {
+            Some(parts) => parts,
+            None => (line.strip_suffix(':').unwrap_or(&line), ""),
+        };
+        let (label, number) = label.split_once(" (").unwrap_or((label, ""));
+        let mut names: Vec<String> = label.split(',').map(str::to_owned).collect();
+        names.sort();
+        names.extend([sign, number.to_owned(), rest.to_owned()]);
+        names
+    };
+    text.lines().map(names).collect()
 }
 
 #[test]
@@ -227,7 +257,12 @@ fn random_input_is_shown_as_the_original_shows_it() {
         return;
     };
     let dir = tempfile::tempdir().expect("a folder");
-    for (name, text) in [("groups.conf", GROUPS), ("roles", ROLES), ("racks", RACKS)] {
+    let groups = format!("{GROUPS}{SOURCES}");
+    for (name, text) in [
+        ("groups.conf", groups.as_str()),
+        ("roles", ROLES),
+        ("racks", RACKS),
+    ] {
         fs::write(dir.path().join(name), text).expect("write the groups");
     }
     let groupsconf = dir.path().join("groups.conf").display().to_string();
@@ -293,6 +328,7 @@ fn listed_differences_are_still_there() {
             "n[1-2]:\n a\nn2:\n   b\n",
         ),
         ("-T --interpret-keys=never -L", "b[: a\n", "b[:\n a\n"),
+        ("-T -L", "n1: a\nb[: a\n", "n1,b[:\n a\n"),
         ("-bL", "lb1..2: x\n", "lb[1-2]:  x\n"),
         ("-bL", event, "n1: up\n"),
         ("-bL", "n[1-2000000000]: a\n", "n[1-2000000000]:  a\n"),

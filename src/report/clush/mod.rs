@@ -321,8 +321,14 @@ impl<'a, W: Write, E: Write> Clush<'a, W, E> {
         self.out.out.flush()
     }
 
+    /// Shows how outputs differ from the first. Of nodes with the same exit code those that said nothing come last, and
+    /// they are never what others are compared with.
     fn show_diff(&mut self, said: &Gather) -> io::Result<()> {
-        let mut blocks = self.blocks(said, Order::Size).into_iter();
+        let mut blocks = self.blocks(said, Order::Size);
+        blocks.sort_by_key(|(code, _, output)| (*code, output.is_empty()));
+        let mut blocks = blocks
+            .into_iter()
+            .skip_while(|(_, _, output)| output.is_empty());
         let Some((_, nodes, output)) = blocks.next() else {
             return Ok(());
         };

@@ -141,7 +141,13 @@ impl Names {
         u32::try_from(self.names.len()).unwrap_or(u32::MAX)
     }
 
-    fn of<'a>(&'a self, ids: &'a [u32]) -> impl Iterator<Item = &'a str> {
+    /// Whether names make sets.
+    pub(super) const fn are_sets(&self) -> bool {
+        !self.plain
+    }
+
+    /// The names, as they came.
+    pub(super) fn of<'a>(&'a self, ids: &'a [u32]) -> impl Iterator<Item = &'a str> {
         ids.iter().map(|id| self.names[*id as usize].as_str())
     }
 
@@ -157,7 +163,10 @@ impl Names {
 
     /// The name of the first node, unless names make no sets.
     pub(super) fn first(&self, ids: &[u32]) -> Option<String> {
-        self.set(ids)?.iter().next()
+        match ids {
+            [_] if !self.plain => Some(self.joined(ids)),
+            ids => self.set(ids)?.iter().next(),
+        }
     }
 
     /// All nodes, in the order of a set of them, else in the order they came.

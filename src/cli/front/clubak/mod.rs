@@ -22,7 +22,7 @@ use crate::config::Environment;
 use crate::gather::tree::LineTree;
 use crate::gather::{DEFAULT_BUDGET, Gather, Output};
 use crate::groups::{Defaults, Resolver, Settings};
-use crate::nodeset::{self, EvalError, Style};
+use crate::nodeset::{self, Builder, EvalError, NodeSet, Style};
 use crate::report::classic::Classic;
 use crate::report::spill::TempFile;
 use input::Input;
@@ -104,14 +104,14 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         None => Settings::search(&folders),
     });
 
-    let store = TempFile::new(std::env::temp_dir());
+    let store = || TempFile::new(std::env::temp_dir());
     let mut input = Input::new(
         &options,
         Keys::new(options.interpret, &resolver),
         if options.trace {
             input::Kept::Tree(LineTree::default())
         } else {
-            input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store)))
+            input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store())))
         },
         (&mut console.out, console.out_is_terminal),
     );
@@ -143,6 +143,9 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         input::Kept::Tree(tree) => display.trace(&tree),
         input::Kept::Whole(mut gather) => {
             (0..names.len()).for_each(|id| gather.finish(id, 0));
+            if options.fast && !names.are_sets() {
+                gather = by_key(&gather, names.len(), store())?;
+            }
             if options.diff {
                 display.diff(&gather)
             } else if options.gather {
@@ -184,6 +187,18 @@ fn read(input: &mut Input<'_>) -> Result<(), Error> {
     }
 }
 
+/// The same outputs as if each key had said its own in one go, which is the order that `-F` gives them in the original.
+fn by_key(gather: &Gather, keys: u32, store: TempFile) -> Result<Gather, Error> {
+    let mut again = Gather::new(DEFAULT_BUDGET, Box::new(store));
+    for key in 0..keys {
+        for chunk in gather.output(key).chunks() {
+            again.push(key, &chunk?)?;
+        }
+        again.finish(key, 0);
+    }
+    Ok(again)
+}
+
 /// Shows what was gathered.
 struct Display<'a, W> {
     classic: Classic<W>,
@@ -203,9 +218,14 @@ struct Block<'a> {
 impl<W: Write> Display<'_, W> {
     /// The name of some keys, folded.
     fn name(&self, keys: &[u32]) -> Result<String, Error> {
-        let set = match self.names.set(keys) {
-            None => return Ok(self.names.joined(keys)),
-            Some(set) => set,
+        // One node is shown as it is called.
+        let is_one = keys.len() == 1 && !self.options.regroup;
+        let set = match is_one {
+            true => None,
+            false => self.names.set(keys),
+        };
+        let Some(set) = set else {
+            return Ok(self.names.joined(keys));
         };
         if !self.options.regroup {
             return Ok(set.fold(&self.style));
@@ -218,12 +238,27 @@ impl<W: Write> Display<'_, W> {
 
     /// The name with the number of nodes, as in headers.
     fn title(&self, keys: &[u32]) -> Result<String, Error> {
-        let name = self.name(keys)?;
-        Ok(if keys.len() > 1 && !self.options.quiet {
-            format!("{name} ({})", keys.len())
-        } else {
-            name
-        })
+        Ok(self.counted(self.name(keys)?, keys.len()))
+    }
+
+    fn counted(&self, name: String, nodes: usize) -> String {
+        match nodes > 1 && !self.options.quiet {
+            true => format!("{name} ({nodes})"),
+            false => name,
+        }
+    }
+
+    /// The keys as a set, also where they were taken as they stand, as the original does with `-T`; `None` where one of
+    /// them is none.
+    fn read(&self, keys: &[u32]) -> Option<NodeSet> {
+        if let Some(set) = self.names.set(keys) {
+            return Some(set);
+        }
+        let mut all = Builder::new();
+        for key in self.names.of(keys) {
+            all.take_set(nodeset::eval_text(key, self.resolver).ok()?);
+        }
+        Some(all.finish())
     }
 
     fn block(&mut self, keys: &[u32], output: Output<'_>) -> Result<(), Error> {
@@ -249,26 +284,34 @@ impl<W: Write> Display<'_, W> {
         Ok(())
     }
 
-    /// Keys that said the same: the largest group first, then by the name of the first node as text.
-    fn blocks<'g>(&self, gather: &'g Gather) -> Vec<Block<'g>> {
+    /// Keys that said the same: the largest group first, then by the name of the first node as text. Keys that are no sets
+    /// come as in the original's tree of lines: where outputs part, what was first said later comes first.
+    fn blocks<'g>(&self, gather: &'g Gather) -> Result<Vec<Block<'g>>, Error> {
         let mut blocks: Vec<Block<'g>> = gather
             .groups()
             .into_iter()
             .map(|group| Block {
-                // Without sets the order of arrival, which groups have, is as good as any.
                 first: self.names.first(&group.keys).unwrap_or_default(),
                 keys: group.keys,
                 output: group.output,
             })
             .collect();
-        blocks.sort_by(|a, b| {
-            (Reverse(a.keys.len()), &a.first).cmp(&(Reverse(b.keys.len()), &b.first))
-        });
-        blocks
+        if self.names.are_sets() {
+            blocks.sort_by(|a, b| {
+                (Reverse(a.keys.len()), &a.first).cmp(&(Reverse(b.keys.len()), &b.first))
+            });
+            return Ok(blocks);
+        }
+        let parted = blocks
+            .into_iter()
+            .map(|block| Ok((block.output.parting()?, block)));
+        let mut parted = parted.collect::<Result<Vec<_>, Error>>()?;
+        parted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(parted.into_iter().map(|(_, block)| block).collect())
     }
 
     fn gathered(&mut self, gather: &Gather) -> Result<(), Error> {
-        for block in self.blocks(gather) {
+        for block in self.blocks(gather)? {
             self.block(&block.keys, block.output)?;
         }
         Ok(())
@@ -276,7 +319,7 @@ impl<W: Write> Display<'_, W> {
 
     /// How each block differs from the first.
     fn diff(&mut self, gather: &Gather) -> Result<(), Error> {
-        let blocks = self.blocks(gather);
+        let blocks = self.blocks(gather)?;
         let Some((reference, others)) = blocks.split_first() else {
             return Ok(());
         };
@@ -295,13 +338,18 @@ impl<W: Write> Display<'_, W> {
             if let Some(keys) = &step.keys {
                 if self.options.lines {
                     // The original does not tell these sets by groups.
-                    let name = match self.names.set(keys) {
+                    let name = match self.read(keys) {
                         Some(set) => set.fold(&self.style),
                         None => self.names.joined(keys),
                     };
                     self.classic.plain(&format!("{name}:"))?;
                 } else if self.options.labels {
-                    let title = self.title(keys)?;
+                    let title = match self.read(keys) {
+                        Some(set) if !self.names.are_sets() => {
+                            self.counted(set.fold(&self.style), set.len())
+                        }
+                        Some(_) | None => self.title(keys)?,
+                    };
                     self.classic.header(&title, indent)?;
                 }
             }

@@ -1,6 +1,6 @@
 //! From the command line and the configuration to a [`Session`]: everything but the command.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::nodeset::Style;
 use crate::prompt::{Echo, Prompter, TerminalLock};
 use crate::report::classic::Classic;
 use crate::terminal::ask::TerminalPrompter;
-use crate::terminal::stdin::follow;
+use crate::terminal::stdin::{at_once, follow};
 use crate::transport::input::{Input, Source, Spool};
 use crate::transport::limit_files;
 
@@ -114,10 +114,7 @@ pub(super) fn prepare<'a>(
     conf.command_prefix()?;
     conf.maxrc()?;
     let runtime = Runtime::start().map_err(|error| Failure::Named(error.to_string()))?;
-    let password = match conf.password_prompt()? {
-        true => Some(ask_password(&runtime, &console.terminal_lock)?),
-        false => None,
-    };
+    let prompts = conf.password_prompt()?;
     let name = options.worker.as_deref();
     let name = name.or(defaults.distant_workername.as_deref());
     let worker = ClushWorker::by_name(name.unwrap_or("ssh"))?;
@@ -136,14 +133,25 @@ pub(super) fn prepare<'a>(
     let fanout = fanout
         .and_then(NonZeroUsize::new)
         .ok_or_else(|| Failure::Plain("(Config Main.fanout): must be at least 1".to_owned()))?;
-    if forwards && !worker.can()?.stdin {
+    if (forwards || prompts) && !worker.can()?.stdin {
         return Err(Failure::Named(format!(
             "EngineClientError: writing to stdin is not supported by {} worker",
             worker.name
         )));
     }
+    let password = match prompts {
+        true => ask_password(&runtime, &console.terminal_lock)? + "\n",
+        false => String::new(),
+    };
+    let begun = match forwards {
+        true => begun(verbosity, console)?,
+        false => None,
+    };
     let sent = Meter::default();
-    let input = input(environment, &sent, password, forwards);
+    let input = match begun {
+        Some(begun) => Some(spooled(environment, &sent, &[password.as_bytes(), &begun])),
+        None => (forwards || prompts).then(|| Input::from(password)),
+    };
     Ok(Session {
         called,
         gather: options.gather,
@@ -319,29 +327,33 @@ fn ask_password(runtime: &Runtime, terminal_lock: &TerminalLock) -> Result<Strin
     }
 }
 
-/// What every command reads: the password, then our standard input.
-fn input(
-    environment: &Environment,
-    sent: &Meter,
-    password: Option<String>,
-    forwards: bool,
-) -> Option<Input> {
-    if !forwards {
-        let line = password.map(|password| password + "\n")?;
-        return Some(Input::from(line));
+/// The beginning of our standard input, as far as it is there; `None` if it cannot be read, which is told and then taken
+/// for its end, as the original does.
+fn begun(verbosity: Verbosity, console: &mut Console) -> io::Result<Option<Vec<u8>>> {
+    let error = match at_once() {
+        Ok(begun) => return Ok(Some(begun)),
+        Err(error) => error,
+    };
+    if verbosity >= Verbosity::Verbose {
+        let text = error.to_string();
+        let reason = text.split(" (os error").next().unwrap_or_default();
+        let number = error.raw_os_error().unwrap_or_default();
+        writeln!(console.out, "stdin: [Errno {number}] {reason}")?;
     }
+    Ok(None)
+}
+
+/// What every command reads: these bytes, then the rest of our standard input.
+fn spooled(environment: &Environment, sent: &Meter, begun: &[&[u8]]) -> Input {
     let scratch = environment.get("TMPDIR").unwrap_or("/tmp".as_ref());
     let spool = Arc::new(Spool::new(scratch.into()));
     let (pushed, ended) = (Arc::clone(&spool), Arc::clone(&spool));
-    if let Some(password) = password
-        && let Err(error) = spool.push(format!("{password}\n").as_bytes())
-    {
-        spool.close(Some(error.kind()));
-    } else {
-        follow(
+    match begun.iter().try_for_each(|bytes| spool.push(bytes)) {
+        Err(error) => spool.close(Some(error.kind())),
+        Ok(()) => follow(
             move |data| pushed.push(data),
             move |error| ended.close(error),
-        );
+        ),
     }
-    Some(Input::new(spool as Arc<dyn Source>, sent.clone()))
+    Input::new(spool as Arc<dyn Source>, sent.clone())
 }

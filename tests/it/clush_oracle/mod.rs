@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::lab::{Hash, Ran};
-use crate::oracle::{Answer, Case, Chance, Oracle, cases};
+use crate::oracle::{Answer, Case, Chance, Oracle, SOURCES, cases};
+
+mod fixed;
 
 const GROUPS: &str = "[Main]\ndefault: roles\n[roles]\nmap: sed -n 's/^$GROUP: *//p' $CFGDIR/roles\n\
     all: echo n[1-12]\nlist: sed 's/:.*//' $CFGDIR/roles\n[racks]\nmapall: cat $CFGDIR/racks\n[bad]\nmap: false\n\
@@ -51,6 +53,15 @@ const NODES: &[&str] = &[
     "@*",
     "n[1-3]!n2",
     "@none",
+    "@both:g[1-2]",
+    "@wild:*",
+    "@turn:lo",
+];
+
+/// The sources that `-s` names.
+const SOURCE_NAMES: &[&str] = &[
+    "racks", "racks", "roles", "nosuch", "bare", "mute", "sour", "sick", "both", "wild", "turn",
+    "many",
 ];
 
 const COMMANDS: &[&str] = &[
@@ -70,6 +81,8 @@ const COMMANDS: &[&str] = &[
     "echo 100%",
     "echo out; sleep 0.05; echo err >&2",
     "echo only err >&2; exit 1",
+    "test $((%n %% 3)) = 0 || echo $((%n / 4))",
+    "test $((%n %% 2)) = 0 && echo $((%n / 4)); exit $((%n %% 3))",
 ];
 
 /// A command line, and whether the order of its lines is left to chance.
@@ -116,13 +129,14 @@ fn sample(chance: &mut Chance, dir: &Path) -> Sample {
         _ => give(&["-w", one(chance, NODES)]),
     }
     for _ in 0..chance.below(5) {
-        match chance.below(24) {
+        match chance.below(25) {
             0 | 1 => give(&["-b"]),
             2 => give(&["-B"]),
             3 | 4 => give(&["-L"]),
             5 => give(&["--diff"]),
             6 => give(&["-N"]),
             7 => give(&["-r"]),
+            24 => give(&["-rbs", one(chance, SOURCE_NAMES)]),
             8 => give(&["-S"]),
             9 => give(&[one(chance, &["-q", "-v", "--quiet", "--verbose"])]),
             10 => give(&[
@@ -132,7 +146,7 @@ fn sample(chance: &mut Chance, dir: &Path) -> Sample {
             11 => give(&["--axis", one(chance, &["1", "2", "-1", "1-2", "x"])]),
             12 => give(&["-x", one(chance, &["n1", "n[1-9]", "@gpu", "-", "n["])]),
             13 => give(&["-X", one(chance, &["gpu", "racks:r1", "bad:x", ""])]),
-            14 => give(&["-s", one(chance, &["racks", "roles", "nosuch"])]),
+            14 => give(&["-s", one(chance, SOURCE_NAMES)]),
             15 => give(&["-f", one(chance, &["0", "1", "2", "0x2", "two"])]),
             16 => give(&["-u", one(chance, &["30", "0", "-1", "1e2", "soon"])]),
             17 => give(&["-t", one(chance, &["5", "x"])]),
@@ -236,8 +250,9 @@ fn told(args: &[String], theirs: &Answer, ours: &Ran) -> String {
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     fs::create_dir(dir.path().join("conf.d")).expect("a folder");
+    let groups = format!("{GROUPS}{SOURCES}");
     let files = [
-        ("groups.conf", GROUPS),
+        ("groups.conf", groups.as_str()),
         ("roles", ROLES),
         ("racks", RACKS),
         ("hosts", "n1,n2 @one\n\tn[10-11]\n# n3\n"),
@@ -424,124 +439,4 @@ fn listed_differences_are_still_there() {
             told(&case.args, theirs, &ran)
         );
     }
-}
-
-/// Command lines that chance does not come to: mistakes, other workers, copies, what follows the command.
-const FIXED: &[&[&str]] = &[
-    &["true"],
-    &["-w", "n1", "-x", "n1"],
-    &["-w", "n1", "-w", "-R", "exec", "echo"],
-    &["-w", "n1", "-c"],
-    &["-w", "n1", "-c", "none", "--rcopy"],
-    &["-w", "n1", "-c", "hosts", "nofile", "--dest", "x"],
-    &["-w", "n1", "--rcopy", "/srv/f", "--dest", "nodir"],
-    &["-w", "n1", "--rcopy", "/srv/f", "--dest", "hosts"],
-    &["-w", "n1", "-c", "none", "-R", "nosuch"],
-    &["-R", "exec", "-w", "n1", "-c", "hosts", "--dest", "x%y"],
-    &["-m", "x"],
-    &["-O", "fanout=x", "-m", "x"],
-    &[
-        "-O", "color=x", "-O", "fanout=x", "-w", "n1", "-R", "nosuch", "true",
-    ],
-    &["-w", "n1", "--remote=maybe", "true"],
-    &["-w", "n1", "-E", "foo", "true"],
-    &["-w", "n1", "--grooming", "x", "true"],
-    &["-w", "n1", "--pick", "-1", "-R", "exec", "echo"],
-    &["-w", "n1", "-O", "ssh_path=/bin/echo", "a  b", "c"],
-    &[
-        "-w",
-        "n1",
-        "-O",
-        "ssh_path=/bin/echo 'x  y' ~/z",
-        "-o",
-        "-x \"a  b\" ~/q",
-        "-l",
-        "me",
-        "-t",
-        "2.5",
-        "a",
-    ],
-    &["-w", "n1", "-O", "ssh_path=/bin/echo '", "a"],
-    &[
-        "-w",
-        "n1",
-        "-O",
-        "ssh_path=/bin/echo",
-        "-O",
-        "connect_timeout=-1",
-        "a",
-    ],
-    &[
-        "-w",
-        "n1",
-        "-O",
-        "ssh_path=/bin/echo",
-        "-O",
-        "ssh_user=u",
-        "-O",
-        "ssh_options=-4",
-        "-o",
-        "-6",
-        "-l",
-        "v",
-        "a",
-    ],
-    &[
-        "-w",
-        "n1",
-        "-R",
-        "rsh",
-        "-O",
-        "rsh_path=sh -c 'shift; sh -c \"$*\"' --",
-        "echo hi; (exit 3)",
-    ],
-    &["-w", "n1", "-R", "pdsh", "true"],
-    &["-w", "n1", "-R", "exec", "-O", "fd_max=100", "ulimit -n"],
-    &["-w", "hosts", "-R", "exec", "echo a"],
-    &["-w", "hosts,n1", "-R", "exec", "-b", "echo a"],
-    &["-q", "-w", "hosts", "-R", "exec", "echo a"],
-    &["-x", "hosts", "-w", "n1", "-R", "exec", "echo a"],
-    &["-w", "n1", "-R", "exec", "--outdir", "hosts", "echo a"],
-    &["-w", "n1", "-R", "exec", "--outdir", "made/deep", "echo a"],
-    &["-R", "exec", "-w", "n1", "--hostfile", ".", "echo a"],
-];
-
-#[test]
-fn fixed_command_lines_do_what_the_original_does() {
-    let Some(oracle) = Oracle::find("clush") else {
-        return;
-    };
-    let dir = folder();
-    let conf = dir.path().join("none").display().to_string();
-    let asked: Vec<Case> = FIXED
-        .iter()
-        .map(|words| Case {
-            args: [&["--conf", &conf], *words]
-                .concat()
-                .iter()
-                .map(|&word| word.to_owned())
-                .collect(),
-            stdin: Vec::new(),
-        })
-        .collect();
-    let mut wrong = Vec::new();
-    for (case, theirs) in asked.iter().zip(oracle.ask(&asked, dir.path())) {
-        let hash = Hash::called("clush", &case.args).env("HOME", dir.path());
-        let (mut command, _home) = hash.into_command();
-        let output = command
-            .current_dir(dir.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("clush");
-        let same = output.stdout == theirs.stdout
-            && output.stderr == theirs.stderr
-            && output.status.code().map(i64::from) == Some(theirs.code);
-        if !same {
-            wrong.push(format!(
-                "{:?}\noriginal: {theirs:?}\nours: {output:?}",
-                case.args
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n=====\n"));
 }
