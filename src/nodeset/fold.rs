@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::index::Index;
 use super::range::RangeSet;
-use super::span::Span;
+use super::span::{self, Span};
 
 /// From how many members on a run with a step greater than one is written `a-b/step`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -219,32 +219,24 @@ impl RangeSet {
         out
     }
 
-    /// One set for each piece of the folded text.
+    /// One set for each range; a single one where steps are asked for and all indexes are a step apart.
     #[must_use]
     pub fn contiguous(&self, autostep: Autostep) -> Vec<Self> {
+        let mut pieces = 0;
+        if autostep != Autostep::Off {
+            self.pieces(autostep, &mut |_| pieces += 1);
+        }
+        if pieces == 1 {
+            return vec![self.clone()];
+        }
         let mut sets = Vec::new();
-        let mut rest = self.spans().iter().cloned();
-        let mut next = rest.next();
-        self.pieces(autostep, &mut |piece| {
-            // A piece may cross a number of digits or have steps, and then it has several spans; or it ends within one.
-            let mut spans = Vec::new();
-            while let Some(mut span) = next.take() {
-                if span.first > piece.last {
-                    next = Some(span);
-                    break;
-                }
-                if span.last > piece.last {
-                    next = Some(Span {
-                        first: piece.last.next(),
-                        ..span
-                    });
-                    span.last = piece.last;
-                } else {
-                    next = rest.next();
-                }
-                spans.push(span);
-            }
-            sets.push(Self::from_sorted(spans));
+        let mut rest = self.spans();
+        self.pieces(Autostep::Off, &mut |piece| {
+            // A piece may cross a number of digits: then it has several spans.
+            let count = span::leading(rest, |span| span.last <= piece.last);
+            let (spans, behind) = rest.split_at(count);
+            rest = behind;
+            sets.push(Self::from_sorted(spans.to_vec()));
         });
         sets
     }
@@ -303,11 +295,8 @@ mod tests {
             texts.join(" ")
         };
         assert_eq!(contiguous("8-11,13,007", Autostep::Off), "8-11 13 007");
-        assert_eq!(
-            contiguous("1,3,5,6,8,10", Autostep::From(3)),
-            "1,3,5 6 8 10"
-        );
-        assert_eq!(contiguous("1-2,4,6,8-9", Autostep::From(3)), "1-2 4,6,8 9");
-        assert_eq!(contiguous("1-3,5-7,9", Autostep::From(2)), "1-3 5-7 9");
+        assert_eq!(contiguous("1,3,5,7", Autostep::From(3)), "1,3,5,7");
+        assert_eq!(contiguous("1,3,5,7", Autostep::From(5)), "1 3 5 7");
+        assert_eq!(contiguous("1,3,5,8-9", Autostep::From(3)), "1 3 5 8-9");
     }
 }

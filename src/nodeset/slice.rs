@@ -82,8 +82,8 @@ impl NodeSet {
         })
     }
 
-    /// One set for each contiguous range, where neighbours are a step apart if steps are asked for; with several
-    /// dimensions, for each product of contiguous ranges.
+    /// One set for each contiguous range; with several dimensions, for each product of contiguous ranges. Where steps are
+    /// asked for, indexes that are all a step apart count as one range, as in ClusterShell.
     pub fn contiguous(&self, autostep: Autostep) -> impl Iterator<Item = Self> {
         let products = self
             .bodies

@@ -288,7 +288,8 @@ fn is_told_apart(text: &str) -> bool {
                 let (low, high) = base[from..].split_once('-').unwrap_or((&base[from..], ""));
                 let is_odd = from > 1
                     || high.get(1..).is_some_and(|rest| rest.contains('-'))
-                    || leads && !high.is_empty() && high.len() != low.len();
+                    || leads && !high.is_empty() && high.len() != low.len()
+                    || trails && high.starts_with('-');
                 if is_odd || (leads || trails) && from > 0 || item.len() > 14 {
                     return true;
                 }
