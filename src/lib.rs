@@ -86,6 +86,11 @@ pub mod work;
 pub mod lab;
 
 #[doc(hidden)]
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "comments of options are their help, in which brackets hold what holds without the option"
+)]
 pub mod cli;
 
 #[cfg(any(test, fuzzing))]

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where groups come from. A source of `None` is the default source.
 ///
-/// Definitions are node set expressions, several of them separated by white space; [`eval`] resolves
+/// Definitions are node set expressions, several of them separated by white space; [`eval`](super::eval) resolves
 /// the groups they name.
 pub trait Groups {
     /// The definition of a group; empty if the source answers with nothing.

@@ -1,6 +1,6 @@
 //! Names for the services and actions of a graph.
 
-/// A service or group of a [`Graph`].
+/// A service or group of a [`Graph`](super::Graph).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceId(pub(crate) u32);
 
@@ -12,7 +12,7 @@ impl ServiceId {
     }
 }
 
-/// An action of a [`Graph`].
+/// An action of a [`Graph`](super::Graph).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActionId(pub(crate) u32);
 

@@ -1,4 +1,4 @@
-//! The verbs of `hash`: one file and one row of [`VERBS`] each. Command line, manual, completions and the function of
+//! The verbs of `hash`: one file and one row of `VERBS` each. Command line, manual, completions and the function of
 //! `shell-init` follow from the table.
 
 pub mod change;

@@ -41,7 +41,7 @@ impl<'a> Request<'a> {
 /// What the driver has to do next, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Run the action there and report with [`Walk::settle`].
+    /// Run the action there and report with `Walk::settle`.
     Run {
         /// The action.
         action: ActionId,

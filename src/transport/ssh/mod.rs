@@ -1,7 +1,7 @@
 //! The native SSH transport: in this process, over russh.
 //!
 //! Everything that is equal for all nodes (configuration, keys, agent, host keys, answers of the person at the
-//! terminal) lives in one [`Shared`] and is read once, when the first node needs it.
+//! terminal) lives in one `Shared` and is read once, when the first node needs it.
 //!
 //! ```text
 //! resolve (user_config) -> gate -> stream (TCP | hop | command) -> guard -> handshake (host_keys) -> auth -> session

@@ -1,7 +1,7 @@
 //! Whatever is done on a node, done as another user with `sudo` there: a transport around another one.
 //!
 //! Commands, streams to sockets and subsystems all become commands of `sudo`, so every verb gets it at once. How such a
-//! command and we come to terms is in [`talk`], who gets the password when in [`password`].
+//! command and we come to terms is in `talk`, who gets the password when in `password`.
 
 mod password;
 mod talk;

@@ -414,8 +414,8 @@ pub(super) fn case(dice: &mut Dice, home: &Path) -> Case {
             16 => push(&mut argv, &["-q"]),
             17..20 => {
                 let mut text = operand(dice);
-                // A group's name with a line end in it is refused here.
-                if dice.one_in(6) && !text.contains('@') {
+                // A group's name with a line end in it is refused here, and so is a range with one behind its dash.
+                if dice.one_in(6) && !ranges && !text.contains('@') {
                     text.push('\n');
                     text.push_str(&operand(dice));
                 }

@@ -223,9 +223,13 @@ impl Options {
     }
 
     fn command(&mut self, command: Command) {
-        if !self.commands.contains(&command) {
-            self.commands.push(command);
-        }
+        // Of several --index the last one counts.
+        let is_same = |known: &Command| match (known, &command) {
+            (Command::Index(_), Command::Index(_)) => true,
+            (known, command) => known == command,
+        };
+        self.commands.retain(|known| !is_same(known));
+        self.commands.push(command);
     }
 
     fn list(&mut self, command: Command) {
