@@ -246,7 +246,7 @@ fn slip(dice: &mut Dice, text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..=dice.roll(2) {
         let at = dice.roll(chars.len() + 1);
-        let char = char::from(b"[],-/,@:! &^*?0123nx.%#()"[dice.roll(25)]);
+        let char = char::from(b"[],-/,@:! &^*?0123nx.%#"[dice.roll(23)]);
         match dice.roll(3) {
             0 if at < chars.len() => {
                 chars.remove(at);
@@ -348,6 +348,8 @@ pub(super) fn case(dice: &mut Dice, home: &Path) -> Case {
     }
     for _ in 0..dice.roll(5) {
         match dice.roll(26) {
+            // In lists it holds for names with several indexes, too, other than there.
+            0 | 1 if command.starts_with("-l") || command.starts_with("-L") => {}
             0 | 1 => push(
                 &mut argv,
                 &[
@@ -455,7 +457,13 @@ pub(super) fn case(dice: &mut Dice, home: &Path) -> Case {
         let word = match dice.roll(40) {
             0 | 1 => "-".into(),
             2 => String::new(),
-            3 => operand(dice) + dice.pick(&["\n", "\r\n", "\n\n"]) + &operand(dice),
+            3 => {
+                let text = operand(dice);
+                match ranges || text.contains('@') {
+                    true => text,
+                    false => text + dice.pick(&["\n", "\r\n", "\n\n"]) + &operand(dice),
+                }
+            }
             _ => operand(dice),
         };
         argv.push(word);

@@ -254,8 +254,10 @@ impl Run<'_> {
     ) -> Result<(), Failure> {
         if let Some(steps) = self.options.steps {
             self.style.autostep = match steps {
-                // The original's slices of range sets forget a number of steps.
-                Steps::Count(_) if self.options.ranges && self.options.slice.is_some() => {
+                // The original's slices forget the number 0, and those of range sets any number.
+                Steps::Count(count)
+                    if self.options.slice.is_some() && (count == 0 || self.options.ranges) =>
+                {
                     Autostep::Off
                 }
                 steps => steps.of(nodes.count())?,
