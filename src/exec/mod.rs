@@ -172,13 +172,8 @@ pub async fn dispatch(
         while run.level() == Stop::No && workers.len() < plan.fanout.get() {
             let Some(node) = waiting.next() else { break };
             run.state[node.index()] = State::Running;
-            let worker = Worker::new(
-                plan,
-                executor,
-                node,
-                event_sender.clone(),
-                stop_seen.clone(),
-            );
+            let (sender, seen) = (event_sender.clone(), stop_seen.clone());
+            let worker = Worker::new(plan, executor, node, sender, seen);
             let (work, handle) = abortable(worker.run());
             run.workers.insert(node, (handle, Instant::now()));
             workers.push(Box::pin(async move {

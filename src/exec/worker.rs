@@ -51,8 +51,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Connects, works, says how it ended, and closes. Returns the node.
-    pub(super) async fn run(mut self) -> NodeId {
+    /// Connects, works, says how it ended, and closes.
+    pub(super) async fn run(mut self) {
         let node = self.node;
         let begun = Instant::now();
         // The loop outlives its workers, so sending fails only after the receiver is gone.
@@ -89,7 +89,6 @@ impl<'a> Worker<'a> {
         if let Some(session) = kept {
             let _ = tokio::time::timeout(CLOSE, session.close()).await;
         }
-        node
     }
 
     async fn connect(&mut self) -> Result<Box<dyn Session>, Failure> {

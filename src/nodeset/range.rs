@@ -393,24 +393,43 @@ fn read_range(part: &str, spans: &mut Vec<Span<()>>) -> Result<(), RangeErrorKin
     {
         return Err(RangeErrorKind::IndexTooLong);
     }
-    let Some(stop) = stop else {
-        if start.negative && start.is_padded() {
-            return Err(RangeErrorKind::NegativePadding);
-        }
-        // A step behind a negative number is passed over, as in ClusterShell.
-        match (step, start.negative) {
-            (1, _) | (2.., true) => {}
-            (_, true) => return Err(RangeErrorKind::InvalidValues),
-            (_, false) => return Err(RangeErrorKind::StepUsage),
-        }
-        let index = start.index();
-        spans.push(Span {
-            first: index,
-            last: index,
-            tail: (),
-        });
-        return Ok(());
-    };
+    match stop {
+        None => read_index(start, step, spans),
+        Some(stop) => read_between(start, stop, step, spans),
+    }
+}
+
+/// Reads an index by itself.
+fn read_index(
+    start: Bound<'_>,
+    step: i128,
+    spans: &mut Vec<Span<()>>,
+) -> Result<(), RangeErrorKind> {
+    if start.negative && start.is_padded() {
+        return Err(RangeErrorKind::NegativePadding);
+    }
+    // A step behind a negative number is passed over, as in ClusterShell.
+    match (step, start.negative) {
+        (1, _) | (2.., true) => {}
+        (_, true) => return Err(RangeErrorKind::InvalidValues),
+        (_, false) => return Err(RangeErrorKind::StepUsage),
+    }
+    let index = start.index();
+    spans.push(Span {
+        first: index,
+        last: index,
+        tail: (),
+    });
+    Ok(())
+}
+
+/// Reads the indexes from one to another.
+fn read_between(
+    start: Bound<'_>,
+    stop: Bound<'_>,
+    step: i128,
+    spans: &mut Vec<Span<()>>,
+) -> Result<(), RangeErrorKind> {
     if (start.is_padded() || stop.is_padded()) && start.digits.len() != stop.digits.len() {
         return Err(RangeErrorKind::PaddingMismatch);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::getpgrp;
@@ -24,7 +25,8 @@ use crate::config::clush::{ClushConf, Verbosity};
 use crate::config::{Color, Environment};
 use crate::event::Meter;
 use crate::groups::Defaults;
-use crate::nodeset::Style;
+use crate::nodeset::{NodeSet, Style};
+use crate::plan::Limits;
 use crate::prompt::{Echo, Prompter, TerminalLock};
 use crate::report::classic::Classic;
 use crate::terminal::ask::TerminalPrompter;
@@ -45,33 +47,158 @@ pub(super) fn prepare<'a>(
     let environment = &site.environment;
     let folders = site.folders();
     let defaults = Defaults::load(&folders).map_err(|error| Failure::Named(error.to_string()))?;
-    let mut conf = match &options.conf {
-        Some(file) => ClushConf::file(file.clone())?,
-        None => ClushConf::load(&folders)?,
-    };
-    override_conf(&mut conf, &options)?;
+    let mut conf = read_conf(&options, &folders)?;
     let verbosity = conf.verbosity();
     if verbosity == Verbosity::Debug {
         console.complain("DEBUG:root:clush: STARTING DEBUG");
     }
     let color = color(&conf, &options, environment, console)?;
     if options.diff && options.lines {
-        return Err(Failure::Usage(
-            "option mismatch (diff not supported in line_mode)".to_owned(),
-        ));
+        let text = "option mismatch (diff not supported in line_mode)";
+        return Err(Failure::Usage(text.to_owned()));
     }
     conf.node_count()?;
+    let sources = sources(&options, environment)?;
+    let nodes = targets(&options, &sources, verbosity, console)?;
+    let style = style(&options, &defaults)?;
+    let nodes = to_run_on(nodes, &options, environment, (verbosity, color, console))?;
+    let files = open_files(&conf, verbosity, console)?;
+    let usual_fanout = usual_fanout(&defaults);
+    conf.fanout(usual_fanout)?;
+    let terminal = Terminal::new(&options, verbosity, console)?;
+    if let Some(mode) = &options.mode {
+        activate(&mut conf, mode, verbosity, console)?;
+    }
+    conf.command_prefix()?;
+    conf.maxrc()?;
+    let runtime = Runtime::start().map_err(|error| Failure::Named(error.to_string()))?;
+    let prompts = conf.password_prompt()?;
+    let worker = worker(&options, &defaults)?;
+    let topology = match worker.can()?.ssh {
+        true => tree::topology(&options, environment, &defaults, &folders)?,
+        false => None,
+    };
+    if let Some(topology) = &topology {
+        tree::announce(called, topology, verbosity, &console.err);
+    }
+    let limits = limits(&conf, &defaults)?;
+    let fanout = fanout(&conf, usual_fanout)?;
+    if terminal.forwards || prompts {
+        takes_input(worker)?;
+    }
+    let sent = Meter::default();
+    let prompting = prompts.then_some(&runtime);
+    let input = input(
+        environment,
+        &sent,
+        prompting,
+        (terminal.forwards, verbosity, console),
+    )?;
+    Ok(Session {
+        called,
+        gather: options.gather,
+        conf,
+        sources,
+        style,
+        nodes,
+        runtime,
+        worker,
+        topology,
+        input,
+        sent,
+        fanout: fanout.min(most(files, worker.files()?)),
+        limits,
+        verbosity,
+        color,
+        interactive: terminal.interactive,
+        keyboard: terminal.keyboard,
+        options,
+        site,
+        console,
+    })
+}
+
+/// The configuration, with what the command line says over it.
+fn read_conf(options: &Options, folders: &[PathBuf]) -> Result<ClushConf, Failure> {
+    let mut conf = match &options.conf {
+        Some(file) => ClushConf::file(file.clone())?,
+        None => ClushConf::load(folders)?,
+    };
+    override_conf(&mut conf, options)?;
+    Ok(conf)
+}
+
+/// The group sources.
+fn sources(options: &Options, environment: &Environment) -> Result<Sources, Failure> {
     let mut sources = Sources::new(environment, options.groupsconf.clone());
     if let Some(source) = &options.source {
         sources.set_default(source)?;
     }
+    Ok(sources)
+}
+
+/// The fanout where `clush.conf` has none.
+fn usual_fanout(defaults: &Defaults) -> i64 {
+    let fanout = defaults
+        .fanout
+        .and_then(|fanout| i64::try_from(fanout).ok());
+    fanout.unwrap_or(64)
+}
+
+fn limits(conf: &ClushConf, defaults: &Defaults) -> Result<Limits, Failure> {
+    Ok(Session::limits(
+        conf.connect_timeout(defaults.connect_timeout.unwrap_or(10.0))?,
+        conf.command_timeout(defaults.command_timeout.unwrap_or(0.0))?,
+    ))
+}
+
+fn fanout(conf: &ClushConf, usual: i64) -> Result<NonZeroUsize, Failure> {
+    let fanout = usize::try_from(conf.fanout(usual)?).ok();
+    fanout
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| Failure::Plain("(Config Main.fanout): must be at least 1".to_owned()))
+}
+
+/// The worker that is named on the command line, or else in `defaults.conf`.
+fn worker(options: &Options, defaults: &Defaults) -> Result<&'static ClushWorker, Failure> {
+    let name = options.worker.as_deref();
+    let name = name.or(defaults.distant_workername.as_deref());
+    ClushWorker::by_name(name.unwrap_or("ssh"))
+}
+
+/// Whether a worker can give commands something to read.
+fn takes_input(worker: &ClushWorker) -> Result<(), Failure> {
+    if worker.can()?.stdin {
+        return Ok(());
+    }
+    Err(Failure::Named(format!(
+        "EngineClientError: writing to stdin is not supported by {} worker",
+        worker.name
+    )))
+}
+
+/// The nodes that the command line names.
+fn targets(
+    options: &Options,
+    sources: &Sources,
+    verbosity: Verbosity,
+    console: &mut Console,
+) -> Result<NodeSet, Failure> {
     let mut warn = |line: String| {
         if verbosity >= Verbosity::Standard {
             console.complain(line);
         }
     };
-    let mut nodes = nodes::target(&options, &sources, &mut warn)?;
-    let style = style(&options, &defaults)?;
+    nodes::target(options, sources, &mut warn)
+}
+
+/// The nodes to run on: some of them if only some are wanted, and never none or too many.
+fn to_run_on(
+    mut nodes: NodeSet,
+    options: &Options,
+    environment: &Environment,
+    (verbosity, color, console): (Verbosity, bool, &mut Console),
+) -> Result<NodeSet, Failure> {
     if nodes.is_empty() {
         return Err(Failure::Usage("No node to run on.".to_owned()));
     }
@@ -92,87 +219,61 @@ pub(super) fn prepare<'a>(
             classic.information(&format!("Picked random nodes: {nodes}"))?;
         }
     }
-    let files = open_files(&conf, verbosity, console)?;
-    let default = defaults
-        .fanout
-        .and_then(|fanout| i64::try_from(fanout).ok());
-    let default = default.unwrap_or(64);
-    conf.fanout(default)?;
-    let keyboard =
-        stdin().is_terminal() && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp());
-    let interactive = keyboard && console.out_is_terminal && !options.no_stdin;
-    let copies = options.copying.is_some();
-    let forwards = !options.no_stdin && !copies && !stdin().is_terminal();
-    if verbosity == Verbosity::Debug {
-        let word = |yes| if yes { "True" } else { "False" };
-        writeln!(console.out, "User interaction: {}", word(interactive))?;
-        writeln!(console.out, "Create STDIN worker: {}", word(forwards))?;
+    Ok(nodes)
+}
+
+/// What the terminal is to a run.
+struct Terminal {
+    /// We are in its foreground, and may be asked by a key.
+    keyboard: bool,
+    /// The user can type commands.
+    interactive: bool,
+    /// Standard input is for the nodes.
+    forwards: bool,
+}
+
+impl Terminal {
+    fn new(
+        options: &Options,
+        verbosity: Verbosity,
+        console: &mut Console,
+    ) -> Result<Self, Failure> {
+        let keyboard =
+            stdin().is_terminal() && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp());
+        let interactive = keyboard && console.out_is_terminal && !options.no_stdin;
+        let copies = options.copying.is_some();
+        let forwards = !options.no_stdin && !copies && !stdin().is_terminal();
+        if verbosity == Verbosity::Debug {
+            let word = |yes| if yes { "True" } else { "False" };
+            writeln!(console.out, "User interaction: {}", word(interactive))?;
+            writeln!(console.out, "Create STDIN worker: {}", word(forwards))?;
+        }
+        Ok(Self {
+            keyboard,
+            interactive,
+            forwards,
+        })
     }
-    if let Some(mode) = &options.mode {
-        activate(&mut conf, mode, verbosity, console)?;
-    }
-    conf.command_prefix()?;
-    conf.maxrc()?;
-    let runtime = Runtime::start().map_err(|error| Failure::Named(error.to_string()))?;
-    let prompts = conf.password_prompt()?;
-    let name = options.worker.as_deref();
-    let name = name.or(defaults.distant_workername.as_deref());
-    let worker = ClushWorker::by_name(name.unwrap_or("ssh"))?;
-    let topology = match worker.can()?.ssh {
-        true => tree::topology(&options, environment, &defaults, &folders)?,
-        false => None,
-    };
-    if let Some(topology) = &topology {
-        tree::announce(called, topology, verbosity, &console.err);
-    }
-    let limits = Session::limits(
-        conf.connect_timeout(defaults.connect_timeout.unwrap_or(10.0))?,
-        conf.command_timeout(defaults.command_timeout.unwrap_or(0.0))?,
-    );
-    let fanout = usize::try_from(conf.fanout(default)?).ok();
-    let fanout = fanout
-        .and_then(NonZeroUsize::new)
-        .ok_or_else(|| Failure::Plain("(Config Main.fanout): must be at least 1".to_owned()))?;
-    if (forwards || prompts) && !worker.can()?.stdin {
-        return Err(Failure::Named(format!(
-            "EngineClientError: writing to stdin is not supported by {} worker",
-            worker.name
-        )));
-    }
-    let password = match prompts {
-        true => ask_password(&runtime, &console.terminal_lock)? + "\n",
-        false => String::new(),
+}
+
+/// What every command reads: the password if one was asked for, then our standard input if it is forwarded.
+fn input(
+    environment: &Environment,
+    sent: &Meter,
+    prompting: Option<&Runtime>,
+    (forwards, verbosity, console): (bool, Verbosity, &mut Console),
+) -> Result<Option<Input>, Failure> {
+    let password = match prompting {
+        Some(runtime) => ask_password(runtime, &console.terminal_lock)? + "\n",
+        None => String::new(),
     };
     let begun = match forwards {
         true => begun(verbosity, console)?,
         false => None,
     };
-    let sent = Meter::default();
-    let input = match begun {
-        Some(begun) => Some(spooled(environment, &sent, &[password.as_bytes(), &begun])),
-        None => (forwards || prompts).then(|| Input::from(password)),
-    };
-    Ok(Session {
-        called,
-        gather: options.gather,
-        conf,
-        sources,
-        style,
-        nodes,
-        runtime,
-        worker,
-        topology,
-        input,
-        sent,
-        fanout: fanout.min(most(files, worker.files()?)),
-        limits,
-        verbosity,
-        color,
-        interactive,
-        keyboard,
-        options,
-        site,
-        console,
+    Ok(match begun {
+        Some(begun) => Some(spooled(environment, sent, &[password.as_bytes(), &begun])),
+        None => (forwards || prompting.is_some()).then(|| Input::from(password)),
     })
 }
 
