@@ -145,7 +145,7 @@ impl Display {
         size: Option<Size>,
     ) -> io::Result<()> {
         let text = fit(text, style, size);
-        let is_fresh = size.is_none() || self.at.is_some_and(|at| at.elapsed() < AGAIN);
+        let is_fresh = style == Style::Blanks || self.at.is_some_and(|at| at.elapsed() < AGAIN);
         if text == self.shown && size == self.size && is_fresh {
             return Ok(());
         }
