@@ -104,14 +104,14 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         None => Settings::search(&folders),
     });
 
-    let store = || TempFile::new(std::env::temp_dir());
+    let store = TempFile::new(std::env::temp_dir());
     let mut input = Input::new(
         &options,
         Keys::new(options.interpret, &resolver),
         if options.trace {
             input::Kept::Tree(LineTree::default())
         } else {
-            input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store())))
+            input::Kept::Whole(Gather::new(DEFAULT_BUDGET, Box::new(store)))
         },
         (&mut console.out, console.out_is_terminal),
     );
@@ -143,9 +143,6 @@ fn clubak(called: &str, words: &[OsString], console: &mut Console) -> Result<(),
         input::Kept::Tree(tree) => display.trace(&tree),
         input::Kept::Whole(mut gather) => {
             (0..names.len()).for_each(|id| gather.finish(id, 0));
-            if options.fast && !names.are_sets() {
-                gather = by_key(&gather, names.len(), store())?;
-            }
             if options.diff {
                 display.diff(&gather)
             } else if options.gather {
@@ -185,18 +182,6 @@ fn read(input: &mut Input<'_>) -> Result<(), Error> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// The same outputs as if each key had said its own in one go, which is the order that `-F` gives them in the original.
-fn by_key(gather: &Gather, keys: u32, store: TempFile) -> Result<Gather, Error> {
-    let mut again = Gather::new(DEFAULT_BUDGET, Box::new(store));
-    for key in 0..keys {
-        for chunk in gather.output(key).chunks() {
-            again.push(key, &chunk?)?;
-        }
-        again.finish(key, 0);
-    }
-    Ok(again)
 }
 
 /// Shows what was gathered.
@@ -300,6 +285,11 @@ impl<W: Write> Display<'_, W> {
             blocks.sort_by(|a, b| {
                 (Reverse(a.keys.len()), &a.first).cmp(&(Reverse(b.keys.len()), &b.first))
             });
+            return Ok(blocks);
+        }
+        if self.options.fast {
+            // There whole outputs stand side by side.
+            blocks.sort_by_key(|block| Reverse(block.keys.first().copied()));
             return Ok(blocks);
         }
         let parted = blocks
