@@ -108,9 +108,13 @@ impl Hash {
         let mut most = 0;
         let code = loop {
             let text = fs::read_to_string(&status).unwrap_or_default();
-            let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let peak = peak.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok());
-            most = most.max(peak.unwrap_or(0));
+            let number = |name: &str| {
+                let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+                value.trim().trim_end_matches(" kB").parse::<u64>().ok()
+            };
+            // The program's own text is no memory that a node costs, and an unoptimised one has much of it.
+            let text = number("RssFile:").unwrap_or(0);
+            most = most.max(number("VmHWM:").unwrap_or(0).saturating_sub(text));
             if let Some(status) = child.try_wait().expect("wait for hash") {
                 break status.code();
             }
