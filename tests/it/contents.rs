@@ -298,6 +298,15 @@ fn what_cannot_be_everywhere_is_nowhere() {
     expect(&number, 64, &["--runtime-only"]);
 }
 
+/// Ends what runs beside a test, also when the test fails.
+struct EndOf<'a>(&'a AtomicBool);
+
+impl Drop for EndOf<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_large_map_is_swapped_in_one_step() {
     let Some(lab) = lab() else { return };
@@ -310,6 +319,7 @@ fn a_large_map_is_swapped_in_one_step() {
     };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let end = EndOf(&over);
         let client = scope.spawn(|| {
             let headers = "x-one: host-000001.example.org\r\nx-two: host-099999.example.org\r\n";
             let mut seen = Vec::new();
@@ -335,7 +345,7 @@ fn a_large_map_is_swapped_in_one_step() {
                 begun.elapsed()
             );
         }
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         let seen = client.join().expect("the client");
         assert_eq!(
             seen.last().map(String::as_str),

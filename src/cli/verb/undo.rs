@@ -227,7 +227,11 @@ fn find(id: Option<&str>, asked: Invocation<'_>) -> Result<Past, CliError> {
         texts => format!(" ({})", texts.join("; ")),
     };
     // What wrote nothing is nobody's last change.
-    let wrote = |past: &Past| past.nodes.values().any(|on| on.touched().next().is_some());
+    let wrote = |past: &Past| {
+        let mut nodes = past.nodes.values();
+        // One that replaced a content is named, and not passed over for an older one.
+        nodes.any(|on| on.touched().next().is_some() || !on.contents().is_empty())
+    };
     history.changes.retain(|past| id.is_some() || wrote(past));
     let past = history.changes.pop();
     match (past, id) {
