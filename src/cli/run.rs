@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::exit::{Statuses, code};
 use super::journal::{Journal, Record};
 use super::request::DryRun;
-use super::resolve::{Invocation, Job, nodes, reach, show};
+use super::resolve::{self, Invocation, Job, nodes, reach, show};
 use super::rollout::Rollout;
 use super::runtime::{Runtime, attend};
 use super::task::{Effect, Task};
@@ -88,6 +88,7 @@ fn dry_run(
     asked: Invocation<'_>,
     console: &mut Console,
 ) -> Result<u8, CliError> {
+    resolve::check(asked)?;
     for (nodes, what) in steps {
         // What cannot be written is told when the console is closed.
         let _ = writeln!(console.out, "{nodes}: {what}");

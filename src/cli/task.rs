@@ -30,6 +30,8 @@ pub(crate) enum Need {
     Bytes,
     /// To have sessions: sockets as the node sees them, and more than one thing at one time.
     Sessions,
+    /// To log in to the node.
+    Login,
 }
 
 impl Need {
@@ -39,8 +41,14 @@ impl Need {
             Self::Input if !can.stdin => Some("gives commands nothing to read"),
             Self::Terminal if !can.ssh => Some("gives commands no terminal"),
             Self::Bytes if !can.apart => Some("runs commands and shows their lines only"),
-            Self::Sessions if !can.sessions => Some("runs commands only"),
-            Self::Command | Self::Input | Self::Terminal | Self::Bytes | Self::Sessions => None,
+            Self::Sessions | Self::Login if !can.sessions => Some("runs commands only"),
+            Self::Login if can.here => Some("runs commands on this machine and goes to no node"),
+            Self::Command
+            | Self::Input
+            | Self::Terminal
+            | Self::Bytes
+            | Self::Sessions
+            | Self::Login => None,
         }
     }
 }

@@ -26,6 +26,14 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// A variable that is set, be it to nothing.
+    #[must_use]
+    pub fn get_even_empty(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+    }
+
     /// All variables.
     pub fn iter(&self) -> impl Iterator<Item = (OsString, OsString)> {
         self.variables

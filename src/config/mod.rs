@@ -159,7 +159,12 @@ impl Config {
 
     fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
         for key in KEYS {
-            let Some(value) = environment.get(key.variable) else {
+            // An empty set of nodes means no nodes. To pass over it would mean those of the file, whom nobody named.
+            let value = match key.name {
+                "nodes" => environment.get_even_empty(key.variable),
+                _ => environment.get(key.variable),
+            };
+            let Some(value) = value else {
                 continue;
             };
             let bad = |message: String| ConfigError::Environment {
@@ -292,6 +297,17 @@ mod tests {
     fn load(text: &str, more: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let home = home(text);
         Config::load(&environment(home.path(), more))
+    }
+
+    #[test]
+    fn an_empty_set_of_nodes_is_not_passed_over() {
+        let nodes = |variable| {
+            let config = load("nodes = 'lb[1-2]'\nuser = 'me'\n", &[variable]).unwrap();
+            (config.values.nodes, config.values.user)
+        };
+        let (lb, me) = (Some("lb[1-2]".to_owned()), Some("me".to_owned()));
+        assert_eq!(nodes(("HASH_NODES", "")), (Some(String::new()), me.clone()));
+        assert_eq!(nodes(("HASH_USER", "")), (lb, me));
     }
 
     #[test]

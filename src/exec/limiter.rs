@@ -185,6 +185,10 @@ impl Session for Held {
         self.session.exec(command, io)
     }
 
+    fn is_logged_in(&self) -> bool {
+        self.session.is_logged_in()
+    }
+
     fn open<'a>(
         &'a mut self,
         endpoint: &'a Endpoint,

@@ -92,6 +92,12 @@ pub trait Session: Send {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Whether somebody has logged in to the node by now. Where a program of its own logs in for each command, nobody
+    /// has before the first one.
+    fn is_logged_in(&self) -> bool {
+        true
+    }
+
     /// Opens a stream to a socket as seen from the node.
     ///
     /// # Errors

@@ -188,6 +188,10 @@ impl Session for SshSession {
         })
     }
 
+    fn is_logged_in(&self) -> bool {
+        false
+    }
+
     fn open<'a>(
         &'a mut self,
         endpoint: &'a Endpoint,

@@ -35,6 +35,48 @@ fn here(words: &[&str]) -> Ran {
 }
 
 #[test]
+fn the_lab_is_never_left_for_real_nodes_of_the_same_names() {
+    for worker in ["exec", "rsh", "pdsh", "slurm"] {
+        let ran = Hash::new(["--lab", "-w", "lb1", "-R", worker, "--", "true"]).run();
+        assert_eq!((ran.code, &*ran.stdout), (Some(64), ""), "{ran}");
+        let said = format!("--lab and -R {worker} do not go together");
+        assert!(ran.stderr.contains(&said), "{ran}");
+        let configured = Hash::new(["--lab", "-w", "lb1", "--", "true"]).env("HASH_WORKER", worker);
+        let ran = configured.run();
+        assert!(ran.code == Some(64) && ran.stderr.contains(&said), "{ran}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_an_empty_set_of_nodes() {
+    let ran = Hash::new(["--lab", "status"]).env("HASH_NODES", "").run();
+    assert_eq!((ran.code, &*ran.stdout), (Some(64), ""), "{ran}");
+    assert!(ran.stderr.contains("HASH_NODES"), "{ran}");
+}
+
+#[test]
+fn a_dry_run_refuses_what_a_run_would() {
+    for (words, said) in [
+        (&["--fault", "hang=lb1"][..], "--fault goes with --lab only"),
+        (
+            &["--install-gateway"],
+            "--install-gateway without a topology",
+        ),
+        (&["--topology", "/nowhere"], "/nowhere"),
+        (&["-R", "exec", "-l", "me"], "-l means nothing to -R exec"),
+        (&["--become="], "--become= names no user"),
+        (&["--lab", "-R", "pdsh"], "do not go together"),
+    ] {
+        for dry in [&["--dry-run"][..], &[]] {
+            let words = [&["-w", "lb1"], words, dry, &["--", "true"]].concat();
+            let ran = Hash::new(words).run();
+            assert!(matches!(ran.code, Some(64 | 78)), "{ran}");
+            assert!(ran.stderr.contains(said), "{said}: {ran}");
+        }
+    }
+}
+
+#[test]
 fn a_list_of_groups_is_so_many_groups() {
     let ran = here(&["-w", "a-n[1-2],b-n[1-2],z", "-X", "a,b"]);
     assert_ran(&ran, "z:\n", "", 0);

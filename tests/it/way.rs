@@ -97,6 +97,26 @@ fn what_fails_is_told_with_the_steps_before_it() {
 }
 
 #[test]
+fn a_ping_by_the_system_s_ssh_logs_in() {
+    let Some(lab) = Lab::sshd_only(2) else { return };
+    let config = lab.ssh_config().display().to_string();
+    let words = ["-R", "ssh", "-F", &config, "-w", "lb[1-2]", "ping"];
+    let ran = lab.hash(words).run();
+    assert_eq!(
+        (ran.code, &*ran.stdout, &*ran.stderr),
+        (Some(0), "lb[1-2]: ok\n", ""),
+        "{ran}"
+    );
+    lab.stop("lb2/sshd");
+    let ran = lab.hash(words).run();
+    assert_eq!((ran.code, &*ran.stdout), (Some(3), "lb1: ok\n"), "{ran}");
+    assert_eq!(ran.stderr, "hash: lb2: connection refused\n", "{ran}");
+    let ran = lab.hash(["-R", "exec", "-w", "lb2", "ping"]).run();
+    assert_eq!((ran.code, &*ran.stdout), (Some(64), ""), "{ran}");
+    assert!(ran.stderr.contains("goes to no node"), "{ran}");
+}
+
+#[test]
 fn jumps_and_the_system_s_ssh_are_told_too() {
     let Some(lab) = Lab::sshd_only(2) else { return };
     let words = ["-w", "lb2", "-vv", "-o", "ProxyJump=lb1", "ping"];

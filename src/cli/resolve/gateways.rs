@@ -111,23 +111,9 @@ pub(in crate::cli) fn around(
     console: &Console,
 ) -> Result<Reached, CliError> {
     let options = &asked.options.reach;
-    let Some(topology) = topology(asked)? else {
-        return match options.install_gateway {
-            true => Err(CliError::usage(
-                "--install-gateway without a topology; name one with --topology",
-            )),
-            false => Ok(reached),
-        };
+    let Some(topology) = usable(way, asked)? else {
+        return Ok(reached);
     };
-    if !way.can.ssh && !way.can.here {
-        return match options.topology.is_some() {
-            true => Err(CliError::usage(format!(
-                "--topology does not go with -R {}, which reaches no gateways",
-                way.name
-            ))),
-            false => Ok(reached),
-        };
-    }
     let direct: Arc<dyn Transport> = reached.transport.into();
     let transport = if way.can.here {
         let native = ways::by_name("native").unwrap_or(way);
@@ -163,6 +149,37 @@ pub(in crate::cli) fn around(
         transport: Box::new(Routed::new(gateways.clone(), direct, fleet.folded)),
         launcher: Some(Box::new(gateways)),
     })
+}
+
+/// Refuses options about gateways that do not go together.
+///
+/// # Errors
+/// A topology that cannot be used, or a way that does not go with one.
+pub(in crate::cli) fn check(way: &Way, asked: Invocation<'_>) -> Result<(), CliError> {
+    usable(way, asked).map(drop)
+}
+
+/// The tree in force, if the way leads to gateways.
+fn usable(way: &Way, asked: Invocation<'_>) -> Result<Option<Topology>, CliError> {
+    let options = &asked.options.reach;
+    let Some(topology) = topology(asked)? else {
+        return match options.install_gateway {
+            true => Err(CliError::usage(
+                "--install-gateway without a topology; name one with --topology",
+            )),
+            false => Ok(None),
+        };
+    };
+    if way.can.ssh || way.can.here {
+        return Ok(Some(topology));
+    }
+    match options.topology.is_some() {
+        true => Err(CliError::usage(format!(
+            "--topology does not go with -R {}, which reaches no gateways",
+            way.name
+        ))),
+        false => Ok(None),
+    }
 }
 
 /// The tree in force: that of the option or the configuration, else the one that ClusterShell's tools would use.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::Invocation;
+use super::{Invocation, reach};
 use crate::cli::error::CliError;
 use crate::destination::host;
 use crate::lab::{Fault, Lab, LabError, LabOptions};
@@ -65,10 +65,23 @@ pub fn start(nodes: &NodeSet, faults: &[FaultOn]) -> Result<Lab, CliError> {
 /// # Errors
 /// Options that do not go together, or a lab that cannot be stood up.
 pub fn of(asked: Invocation<'_>, nodes: &NodeSet) -> Result<Option<Lab>, CliError> {
+    check(asked)?;
+    let targets = &asked.options.targets;
+    targets
+        .lab
+        .then(|| start(nodes, &targets.faults))
+        .transpose()
+}
+
+/// Refuses what does not go with the lab, or goes with nothing else.
+///
+/// # Errors
+/// Options that do not go together.
+pub fn check(asked: Invocation<'_>) -> Result<(), CliError> {
     let targets = &asked.options.targets;
     if !targets.lab {
         return match targets.faults.is_empty() {
-            true => Ok(None),
+            true => Ok(()),
             false => Err(CliError::usage("--fault goes with --lab only")),
         };
     }
@@ -76,7 +89,16 @@ pub fn of(asked: Invocation<'_>, nodes: &NodeSet) -> Result<Option<Lab>, CliErro
         let text = "--lab and -F do not go together: the lab brings its own ssh_config";
         return Err(CliError::usage(text));
     }
-    start(nodes, &targets.faults).map(Some)
+    let way = reach::way(asked)?;
+    if !way.can.ssh {
+        // It would go to real nodes of these names.
+        let text = format!(
+            "--lab and -R {} do not go together: only SSH leads to the nodes of the lab",
+            way.name
+        );
+        return Err(CliError::usage(text).hint("use -R native or -R ssh"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

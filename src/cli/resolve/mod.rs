@@ -137,6 +137,18 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Refuses what a job with these options would refuse, without one: for who only says what would be done.
+///
+/// # Errors
+/// Whatever the user got wrong.
+pub(super) fn check(asked: Invocation<'_>) -> Result<(), CliError> {
+    let way = reach::way(asked)?;
+    limits::limits(asked)?;
+    lab::check(asked)?;
+    reach::check(way, asked)?;
+    gateways::check(way, asked)
+}
+
 /// Access to nodes for a run that makes its own plan.
 #[derive(Debug)]
 pub struct NodeAccess {

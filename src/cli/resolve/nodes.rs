@@ -155,6 +155,10 @@ fn pieces(
             CliError::usage("no nodes")
                 .hint("name them with -w, or set `nodes` in the configuration or HASH_NODES")
         })?;
+        if default.is_empty() {
+            let text = "HASH_NODES, or `nodes` of the configuration, names no nodes; nothing was contacted";
+            return Err(CliError::usage(text).hint("name them with -w"));
+        }
         pieces.push(include("nodes", Words::Nodes(default.to_owned())));
     }
     for text in &options.exclude {

@@ -58,7 +58,7 @@ pub fn reach(
     fleet: Fleet<'_>,
     console: &Console,
 ) -> Result<Reached, CliError> {
-    refuse(way, asked)?;
+    check(way, asked)?;
     let (reach, values) = (&asked.options.reach, asked.site.values()?);
     // What comes first wins: the command line stands before the configuration.
     let mut options = reach.ssh_option.clone();
@@ -110,14 +110,7 @@ pub fn sudo(
     let Some(user) = asked.options.reach.as_user.clone() else {
         return Ok(None);
     };
-    if user.is_empty() {
-        return Err(CliError::usage("--become= names no user"));
-    }
     let via = via(asked)?;
-    if via == Via::Streamlocal {
-        let text = "--via streamlocal does not go with --become: the SSH server opens the socket as the user of the login";
-        return Err(CliError::usage(text));
-    }
     let prompter = Arc::new(person(asked.called, console)?);
     let heard = (prompter as Arc<dyn Prompter>, trace.clone());
     Ok(Some(Arc::new(Sudo::new(user, via, nonce()?, heard))))
@@ -158,9 +151,22 @@ fn nonce() -> Result<String, CliError> {
     }
 }
 
-/// An option of the command line that means nothing to the way.
-fn refuse(way: &Way, asked: Invocation<'_>) -> Result<(), CliError> {
+/// Refuses options that mean nothing to the way, or do not go together.
+///
+/// # Errors
+/// The first of them, or a value that is none.
+pub fn check(way: &Way, asked: Invocation<'_>) -> Result<(), CliError> {
     let reach = &asked.options.reach;
+    let via = via(asked)?;
+    if let Some(user) = &reach.as_user {
+        if user.is_empty() {
+            return Err(CliError::usage("--become= names no user"));
+        }
+        if via == Via::Streamlocal {
+            let text = "--via streamlocal does not go with --become: the SSH server opens the socket as the user of the login";
+            return Err(CliError::usage(text));
+        }
+    }
     if way.name == "slurm" && reach.user.is_some() {
         let text = "-l does not go with -R slurm, which runs as who asks for it";
         return Err(CliError::usage(text));

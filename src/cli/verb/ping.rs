@@ -6,7 +6,7 @@ use super::VerbArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Statuses;
 use crate::cli::resolve::Job;
-use crate::cli::task::{Request, Task};
+use crate::cli::task::{Need, Request, Task};
 
 /// Arguments of `ping`: none.
 #[derive(Debug, Args)]
@@ -24,6 +24,10 @@ impl VerbArgs for PingArgs {
 impl Task for Ping {
     fn what(&self) -> String {
         "connect and log in".to_owned()
+    }
+
+    fn needs(&self) -> Need {
+        Need::Login
     }
 
     fn perform(self: Box<Self>, job: &mut Job<'_>) -> Result<u8, CliError> {

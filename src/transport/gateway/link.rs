@@ -14,7 +14,7 @@ use super::talk::Talk;
 use super::{Gateways, Notice, SILENCE};
 use crate::event::{ErrorCode, Failure, Outcome};
 use crate::gateway::session::{Call, Reply};
-use crate::gateway::{is_of_open, is_of_run};
+use crate::gateway::{SshClient, is_of_open, is_of_run};
 use crate::plan::NodeName;
 use crate::transport::ssh::errors::printable;
 
@@ -23,6 +23,8 @@ use crate::transport::ssh::errors::printable;
 pub(super) struct Link {
     pub(super) gateway: NodeName,
     pub(super) out: Arc<Outbox>,
+    /// What the gateway reaches nodes with.
+    pub(super) client: SshClient,
     state: Mutex<State>,
 }
 
@@ -59,10 +61,11 @@ pub(super) enum Answer {
 }
 
 impl Link {
-    pub(super) fn new(gateway: NodeName, out: Arc<Outbox>) -> Self {
+    pub(super) fn new(gateway: NodeName, out: Arc<Outbox>, client: SshClient) -> Self {
         Self {
             gateway,
             out,
+            client,
             state: Mutex::default(),
         }
     }

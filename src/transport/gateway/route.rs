@@ -153,7 +153,11 @@ impl Routed {
             install: self.gateways.install.is_some(),
             nodes: self.nodes.clone(),
         })));
-        let link = Arc::new(Link::new(gateway.clone(), Arc::clone(&talk.out)));
+        let link = Arc::new(Link::new(
+            gateway.clone(),
+            Arc::clone(&talk.out),
+            self.gateways.reach.worker,
+        ));
         let serving = Arc::clone(&link).serve(self.gateways.clone(), talk);
         let mut listening = self
             .listening

@@ -14,6 +14,7 @@ use super::link::{Answer, Link, Running};
 use super::overdue::MARGIN;
 use super::pipe::{End, Next};
 use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
+use crate::gateway::SshClient;
 use crate::gateway::session::{Call, Place};
 use crate::plan::{Limits, NodeName};
 use crate::transport::input::{self, Input, Reader};
@@ -33,6 +34,8 @@ pub(super) struct Remote {
     session: u32,
     /// How long the gateway may take to say whether a stream is open; `None` without a limit.
     patience: Option<Duration>,
+    /// Whether the gateway has logged in to the node: `ssh` there does for each command only.
+    is_logged_in: bool,
 }
 
 /// Why there is no session.
@@ -60,6 +63,7 @@ impl Remote {
             patience: limits
                 .authenticate
                 .map(|limit| limit.saturating_add(MARGIN)),
+            is_logged_in: link.client != SshClient::Ssh,
         };
         let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
         let call = Call::Connect {
@@ -124,6 +128,10 @@ impl Session for Remote {
             Ok(running) => Box::pin(run(running, command, io)),
             Err(failure) => Box::pin(future::ready(Outcome::Failed(failure))),
         }
+    }
+
+    fn is_logged_in(&self) -> bool {
+        self.is_logged_in
     }
 
     fn open<'a>(

@@ -170,6 +170,10 @@ impl Session for AsUserSession {
         })
     }
 
+    fn is_logged_in(&self) -> bool {
+        self.is_ready || self.inner.is_logged_in()
+    }
+
     fn open<'a>(
         &'a mut self,
         endpoint: &'a Endpoint,

@@ -11,11 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::{Messages, Outbox, Routed, serve};
-use super::site::Site;
+use super::Noted;
+use super::site::{ROUTES, Site};
 use crate::event::{ErrorCode, Event, Failure, Meter, NodeId, Outcome, Stop, Stream};
-use crate::gateway::Data;
 use crate::gateway::session::{Call, Reply, WINDOW};
+use crate::gateway::{Data, SshClient};
+use crate::nodeset::NoGroups;
 use crate::plan::{Limits, NodeName};
+use crate::topology::Topology;
 use crate::transport::input::{Input, Source};
 use crate::transport::sim::{Script, Sim};
 use crate::transport::{BoxFuture, Command, Duplex, Endpoint, NodeIo, Session, Transport};
@@ -69,6 +72,19 @@ async fn run(session: &mut dyn Session, stdin: Option<Input>) -> (Outcome, Vec<u
 
 fn socket() -> Endpoint {
     Endpoint::Unix("/run/haproxy/admin.sock".into())
+}
+
+#[tokio::test]
+async fn who_is_reached_by_the_system_s_ssh_is_not_logged_in_to_before_a_command() {
+    for (worker, is_logged_in) in [(SshClient::Native, true), (SshClient::Ssh, false)] {
+        let site = Site::new(Sim::default());
+        let topology = Topology::read("f", ROUTES, "vm", &NoGroups).unwrap();
+        let mut gateways = site.gateways(topology, Arc::new(Noted::default()));
+        gateways.reach.worker = worker;
+        let transport = Routed::new(gateways, Arc::clone(&site.leaves) as _, "");
+        let session = transport.connect(&"t1".into(), &LIMITS).await.unwrap();
+        assert_eq!(session.is_logged_in(), is_logged_in, "{worker:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
