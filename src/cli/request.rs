@@ -116,6 +116,13 @@ impl Targets {
             || !self.hostfile.is_empty()
     }
 
+    /// Whether nodes are read from standard input.
+    #[must_use]
+    pub fn reads_stdin(&self) -> bool {
+        self.nodes.iter().any(|text| text == "-")
+            || self.hostfile.iter().any(|file| file.as_os_str() == "-")
+    }
+
     /// Whether anything says which of them are not.
     #[must_use]
     pub fn leaves_out(&self) -> bool {

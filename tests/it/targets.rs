@@ -48,6 +48,45 @@ fn the_lab_is_never_left_for_real_nodes_of_the_same_names() {
 }
 
 #[test]
+fn services_on_more_nodes_than_there_may_be_are_refused_before_they_are_listed() {
+    let many = "a[1-1000]b[1-1000]c[1-1000]";
+    for (target, words) in [
+        (many, &[][..]),
+        ("lb1", &["-n", many]),
+        ("lb1", &["-x", many]),
+    ] {
+        let words = [&["-c", ".", "web", "start"], words].concat();
+        let hash = Hash::called("milkcheck", words);
+        let file = format!(
+            "services:\n  web:\n    target: \"{target}\"\n    actions:\n      start:\n        cmd: 'true'\n"
+        );
+        fs::write(hash.home().join("web.yaml"), file).expect("a service file");
+        let ran = hash.run();
+        let said = "1000000000 nodes are more than the 1000000 that a run may have";
+        assert!(ran.stderr.contains(said), "{ran}");
+        assert_eq!((ran.code, &*ran.stdout), (Some(9), ""), "{ran}");
+    }
+}
+
+#[test]
+fn standard_input_is_not_read_for_two_things() {
+    for words in [
+        &["-w", "-", "--stdin", "--", "cat"][..],
+        &["--hostfile", "-", "--stdin", "--", "cat"],
+        &["-w", "-", "--script", "-", "--", "x"],
+    ] {
+        let ran = Hash::new([&["-R", "exec"], words].concat())
+            .stdin("lb1\n")
+            .run();
+        assert_eq!((ran.code, &*ran.stdout), (Some(64), ""), "{ran}");
+    }
+    let ran = Hash::new(["-R", "exec", "-w", "lb[1-2]", "-x", "-", "--", "true"]).stdin("lb1\n");
+    let ran = ran.run();
+    assert_eq!(ran.code, Some(64), "{ran}");
+    assert!(ran.stderr.contains("only -w and --hostfile read"), "{ran}");
+}
+
+#[test]
 fn an_empty_variable_is_an_empty_set_of_nodes() {
     let ran = Hash::new(["--lab", "status"]).env("HASH_NODES", "").run();
     assert_eq!((ran.code, &*ran.stdout), (Some(64), ""), "{ran}");

@@ -161,7 +161,7 @@ fn parse(
     let mistake = |error: clap::Error| match error.use_stderr() {
         true => Mistake::Made(mistakes::of(
             &error,
-            called,
+            (called, ours),
             (verb.map(|verb| verb.name), &grammar),
         )),
         false => Mistake::Shown(error),

@@ -11,9 +11,10 @@ use crate::cli::verb::VERBS;
 /// The mistake that clap has found, behind a verb or without one. The hint names the program as it was called.
 pub(super) fn of(
     error: &clap::Error,
-    called: &str,
+    (called, words): (&str, &[OsString]),
     (verb, grammar): (Option<&str>, &clap::Command),
 ) -> CliError {
+    let typed = |option: &str| as_typed(option, words, (verb, grammar));
     let help = match verb {
         Some(verb) => format!("see {called} {verb} --help"),
         None => format!("see {called} --help"),
@@ -29,18 +30,31 @@ pub(super) fn of(
         return CliError::usage(format!("unknown verb `{word}`")).hint(known);
     }
     match error.kind() {
-        ErrorKind::UnknownArgument => unknown_option(error, &help, (verb, grammar)),
+        ErrorKind::UnknownArgument => {
+            let mistake = unknown_option(error, &help, (verb, grammar));
+            match (verb, words.iter().rposition(|word| word == "raw")) {
+                (Some("raw"), Some(at)) if is_one_word_too_many(error) => {
+                    let line = words[at + 1..].iter().map(|word| word.to_string_lossy());
+                    let line = line.collect::<Vec<_>>().join(" ");
+                    mistake.hint(format!("{called} raw takes one line: {}", quote(&line)))
+                }
+                _ => mistake,
+            }
+        }
         ErrorKind::MissingRequiredArgument => {
             let missing = list(error, ContextKind::InvalidArg);
             let missing = missing.join(" ").replace(['<', '>'], "");
             CliError::usage(format!("missing: {missing}")).hint(help)
         }
         ErrorKind::ArgumentConflict => {
-            let option = option(error);
+            let option = typed(&option(error));
             let other = list(error, ContextKind::PriorArg);
+            let other: Vec<String> = other.iter().map(|other| typed(other)).collect();
             CliError::usage(format!("{option} does not go with {}", other.join(", ")))
         }
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => bad_value(error, help),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            bad_value(error, &typed(&option(error)), help)
+        }
         ErrorKind::WrongNumberOfValues
         | ErrorKind::TooFewValues
         | ErrorKind::TooManyValues
@@ -73,12 +87,29 @@ pub(super) fn unknown_verb(called: &str, words: &[OsString], at: usize) -> CliEr
         none if none.is_empty() => "-w NODES".to_owned(),
         before => before,
     };
-    let command = format!("{called} {before} -- {}", join(behind));
+    let command = format!(
+        "to run it as a command: {called} {before} -- {}",
+        join(behind)
+    );
     let message = format!("unknown verb `{word}`");
-    let known = VERBS.iter().map(|verb| verb.name).chain(["help"]);
-    CliError::usage(message).hint(match nearest(word, known) {
-        Some(verb) => format!("did you mean `{verb}`? to run it as a command: {command}"),
-        None => format!("to run it as a command: {command}"),
+    let guess = nearest(word, VERBS.iter().map(|verb| verb.name).chain(["help"]));
+    // Nodes without their option: a verb or a command stands behind them, or they are no word of a command at all.
+    let verb_follows = behind
+        .get(1)
+        .is_some_and(|next| next == "--" || VERBS.iter().any(|verb| next == verb.name));
+    let is_a_set = word.contains(['[', '@', ',']) || word.contains("..");
+    let words = &words[..at];
+    let before = join(words);
+    let space = if before.is_empty() { "" } else { " " };
+    let nodes = format!(
+        "nodes stand behind -w: {called} {before}{space}-w {}",
+        join(behind)
+    );
+    CliError::usage(message).hint(match guess {
+        Some(verb) => format!("did you mean `{verb}`? {command}"),
+        None if is_a_set || behind.get(1).is_some_and(|next| next == "--") => nodes,
+        None if verb_follows => format!("{nodes}; {command}"),
+        None => command,
     })
 }
 
@@ -105,8 +136,12 @@ fn unknown_option(
     }
 }
 
-fn bad_value(error: &clap::Error, help: String) -> CliError {
-    let option = option(error);
+/// A word where none is expected, which is no option either.
+fn is_one_word_too_many(error: &clap::Error) -> bool {
+    text(error, ContextKind::InvalidArg).is_some_and(|typed| !typed.starts_with('-'))
+}
+
+fn bad_value(error: &clap::Error, option: &str, help: String) -> CliError {
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
     if value.is_empty() {
         return CliError::usage(format!("{option} needs a value")).hint(help);
@@ -114,7 +149,8 @@ fn bad_value(error: &clap::Error, help: String) -> CliError {
     let valid = list(error, ContextKind::ValidValue);
     let mistake = format!("bad value `{value}` for {option}");
     if !valid.is_empty() {
-        let expected = format!("expected one of {}", valid.join(", "));
+        let one_of = if valid.len() > 1 { "one of " } else { "" };
+        let expected = format!("expected {one_of}{}", valid.join(", "));
         return CliError::usage(format!("{mistake}: {expected}"));
     }
     let why = std::error::Error::source(error).map(ToString::to_string);
@@ -122,6 +158,54 @@ fn bad_value(error: &clap::Error, help: String) -> CliError {
         Some(why) => format!("{mistake}: {why}"),
         None => mistake,
     })
+}
+
+/// An option by the name it was typed with, of those that it has.
+fn as_typed(
+    option: &str,
+    words: &[OsString],
+    (verb, grammar): (Option<&str>, &clap::Command),
+) -> String {
+    let Some(long) = option.strip_prefix("--") else {
+        return option.to_owned();
+    };
+    let behind = verb.and_then(|verb| grammar.find_subcommand(verb));
+    let known = std::iter::once(grammar).chain(behind);
+    let argument = known
+        .flat_map(clap::Command::get_arguments)
+        .find(|argument| argument.get_long() == Some(long));
+    let words = words.iter().filter_map(|word| word.to_str());
+    let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
+    let is_typed = |name: &&str| {
+        let with = |word: &&str| {
+            word.strip_prefix("--")
+                .is_some_and(|word| word.split('=').next() == Some(*name))
+        };
+        words.iter().any(with)
+    };
+    let Some(argument) = argument.filter(|_| !is_typed(&long)) else {
+        return option.to_owned();
+    };
+    if let Some(alias) = argument
+        .get_all_aliases()
+        .into_iter()
+        .flatten()
+        .find(is_typed)
+    {
+        return format!("--{alias}");
+    }
+    let has_letter = |letter: &char| {
+        words.iter().any(|word| {
+            !word.starts_with("--")
+                && word
+                    .strip_prefix('-')
+                    .is_some_and(|word| word.contains(*letter))
+        })
+    };
+    match argument.get_short().filter(has_letter) {
+        Some(letter) => format!("-{letter}"),
+        None => option.to_owned(),
+    }
 }
 
 /// The option that is meant, without the name of its value.

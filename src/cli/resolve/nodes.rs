@@ -111,6 +111,24 @@ pub(in crate::cli) fn bounded(
     })
 }
 
+/// As [`bounded`], with the words of the tools that stand in for others.
+///
+/// # Errors
+/// When it has more nodes than there may be.
+pub(in crate::cli) fn listable(nodes: &NodeSet, environment: &Environment) -> Result<(), String> {
+    bounded(nodes, environment).map_err(|error| match error {
+        TargetError::TooMany { count, most } => too_many(count, most),
+        other => CliError::from(other).to_string(),
+    })
+}
+
+/// That there are too many nodes, in the words of the tools that stand in for others.
+pub(in crate::cli) fn too_many(count: u128, most: u128) -> String {
+    format!(
+        "{count} nodes are more than the {most} that a run may have (max_nodes in hapsh-config(5))"
+    )
+}
+
 /// What the options say, what leaves nodes out last.
 fn pieces(
     options: &Targets,
@@ -160,6 +178,11 @@ fn pieces(
             return Err(CliError::usage(text).hint("name them with -w"));
         }
         pieces.push(include("nodes", Words::Nodes(default.to_owned())));
+    }
+    if options.exclude.iter().any(|text| text == "-") {
+        // A node of that name can hardly be; a list that is not read would leave nobody out.
+        let text = "-x - reads nothing: only -w and --hostfile read nodes from standard input";
+        return Err(CliError::usage(text).hint("write -x \"$(cat)\" to leave out what is read"));
     }
     for text in &options.exclude {
         pieces.push(piece("-x", Role::Exclude, Words::Nodes(text.clone())));

@@ -81,6 +81,10 @@ impl Task for Run {
     }
 
     fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
+        if asked.options.care.stdin && asked.options.targets.reads_stdin() {
+            let text = "--stdin gives standard input to the command; name nodes otherwise";
+            return Err(CliError::usage(text));
+        }
         // The options may stand in front of the verb, too.
         let args = std::mem::take(&mut self.args);
         self.args = RunArgs {

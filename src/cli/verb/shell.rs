@@ -54,9 +54,7 @@ impl Task for Shell {
 
     fn check(&mut self, asked: Invocation<'_>) -> Result<(), CliError> {
         let targets = &asked.options.targets;
-        let from_stdin = targets.nodes.iter().any(|text| text == "-")
-            || targets.hostfile.iter().any(|file| file.as_os_str() == "-");
-        match from_stdin && asked.options.care.dry_run.is_none() {
+        match targets.reads_stdin() && asked.options.care.dry_run.is_none() {
             true => Err(CliError::usage(
                 "standard input gives `shell` its commands; name nodes otherwise",
             )),

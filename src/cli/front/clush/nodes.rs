@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::options::{Options, Part};
 use crate::cli::resolve::groups::no_all;
 use crate::cli::resolve::lists::ListError;
+use crate::cli::resolve::nodes::too_many;
 use crate::cli::resolve::targets::{self, Note, Piece, Role, Rules, TargetError, Words};
 use crate::nodeset::{Groups, NodeSet};
 
@@ -92,9 +93,7 @@ impl From<TargetError> for Failure {
         match error {
             TargetError::Value { error, .. } => error.into(),
             TargetError::All(error) => Self::Named(no_all(&error)),
-            TargetError::TooMany { count, most } => Self::Named(format!(
-                "{count} nodes are more than the {most} that a run may have (max_nodes in hapsh-config(5))"
-            )),
+            TargetError::TooMany { count, most } => Self::Named(too_many(count, most)),
             TargetError::List { path, error } => match *error {
                 ListError::System(error) => Self::system(&error, &path),
                 ListError::Word { error, .. } => error.into(),

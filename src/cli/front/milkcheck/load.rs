@@ -6,6 +6,8 @@ use super::error::Error;
 use super::lookups::SystemLookups;
 use super::options::Options;
 use super::{Front, PROCEDURE, procedure};
+use crate::cli::resolve::nodes::listable;
+use crate::config::Environment;
 use crate::config::milkcheck::{self, MilkcheckConf};
 use crate::config::services::{self, Loaded};
 use crate::nodeset::NodeSet;
@@ -64,17 +66,20 @@ impl Front<'_> {
                 self.log("WARNING", &message);
             }
         }
-        let filter = node_filter(options);
+        let filter = node_filter(options, self.environment())?;
         let defines = &options.defines;
         let graph = resolve(&loaded.definitions, purpose, defines, &filter, lookups)?;
         Ok(graph)
     }
 }
 
-fn node_filter(options: &Options) -> NodeFilter {
+fn node_filter(options: &Options, environment: &Environment) -> Result<NodeFilter, Error> {
+    for nodes in [&options.only, &options.without].into_iter().flatten() {
+        listable(nodes, environment).map_err(Error::Message)?;
+    }
     let names = |set: &NodeSet| set.iter().map(NodeName::from).collect::<Vec<_>>();
     let shown = |set: &Option<NodeSet>| set.as_ref().map(ToString::to_string).unwrap_or_default();
-    NodeFilter {
+    Ok(NodeFilter {
         only: options.only.as_ref().map(names),
         without: match (&options.only, &options.without) {
             (None, Some(without)) => names(without),
@@ -82,5 +87,5 @@ fn node_filter(options: &Options) -> NodeFilter {
         },
         shown_only: shown(&options.only),
         shown_without: shown(&options.without),
-    }
+    })
 }

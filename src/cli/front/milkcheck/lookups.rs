@@ -3,6 +3,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use crate::cli::resolve::nodes::listable;
+use crate::config::Environment;
 use crate::nodeset::{self, EvalError, Groups, NodeSet};
 use crate::plan::NodeName;
 use crate::service::expand::Lookups;
@@ -10,6 +12,8 @@ use crate::service::expand::Lookups;
 /// The world with its group sources.
 pub(super) struct SystemLookups<'a> {
     pub(super) groups: &'a dyn Groups,
+    /// How many nodes a run may have.
+    pub(super) environment: &'a Environment,
 }
 
 impl SystemLookups<'_> {
@@ -30,21 +34,22 @@ impl SystemLookups<'_> {
         }
     }
 
+    /// A node set's value, if it is not too large to be listed.
+    fn listed(&self, text: &str) -> Result<NodeSet, String> {
+        let nodes = self.eval(text).map_err(|error| error.to_string())?;
+        listable(&nodes, self.environment)?;
+        Ok(nodes)
+    }
+
     /// The names a name stands for.
     pub(super) fn names(&self, text: &str) -> Result<Vec<String>, String> {
-        match self.eval(text) {
-            Ok(nodes) => Ok(nodes.iter().collect()),
-            Err(error) => Err(error.to_string()),
-        }
+        Ok(self.listed(text)?.iter().collect())
     }
 }
 
 impl Lookups for SystemLookups<'_> {
     fn nodes(&mut self, text: &str) -> Result<Vec<NodeName>, String> {
-        match self.eval(text) {
-            Ok(nodes) => Ok(nodes.iter().map(NodeName::from).collect()),
-            Err(error) => Err(error.to_string()),
-        }
+        Ok(self.listed(text)?.iter().map(NodeName::from).collect())
     }
 
     fn fold(&mut self, nodes: &[NodeName]) -> String {

@@ -89,7 +89,10 @@ struct Front<'a> {
 impl Front<'_> {
     fn run(&mut self, words: &[OsString]) -> Result<u8, Error> {
         let groups = resolver(&self.asked.site.environment);
-        let mut lookups = SystemLookups { groups: &groups };
+        let mut lookups = SystemLookups {
+            groups: &groups,
+            environment: &self.asked.site.environment,
+        };
         let asked = options::parse(words, |text| lookups.lenient(text));
         let mut options = match asked {
             Ok(Parsed::Version) => {

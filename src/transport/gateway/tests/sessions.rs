@@ -77,7 +77,7 @@ fn socket() -> Endpoint {
 #[tokio::test]
 async fn who_is_reached_by_the_system_s_ssh_is_not_logged_in_to_before_a_command() {
     for (worker, is_logged_in) in [(SshClient::Native, true), (SshClient::Ssh, false)] {
-        let site = Site::new(Sim::default());
+        let site = Site::new(Sim::new().every(Script::new()));
         let topology = Topology::read("f", ROUTES, "vm", &NoGroups).unwrap();
         let mut gateways = site.gateways(topology, Arc::new(Noted::default()));
         gateways.reach.worker = worker;
