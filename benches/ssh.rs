@@ -129,6 +129,7 @@ impl Fleet {
             options,
             user: LoginUser::default(),
             via: Via::Auto,
+            ssh_way: "-R ssh",
             trace: Default::default(),
         };
         Native::new(settings, Arc::new(Nobody))

@@ -8,7 +8,7 @@ use super::openssh::OpenSsh;
 use super::pdsh::Pdsh;
 use super::rsh::Rsh;
 use super::slurm::Slurm;
-pub use super::ssh::user_config::ConfigFile;
+pub use super::ssh::user_config::{ConfigFile, is_only_for_ssh};
 use super::ssh::user_config::{ConfigError, Facts, Options};
 use super::ssh::{Native, Settings};
 use super::{LoginUser, Transport, Via};
@@ -66,6 +66,8 @@ pub struct Given<'a> {
     pub options: Vec<String>,
     /// Another ssh_config, as for `ssh -F`.
     pub file: ConfigFile,
+    /// What chooses the system's `ssh` on this command line, for hints.
+    pub ssh_way: &'static str,
     /// How sockets on the nodes are reached.
     pub via: Via,
     /// Reads what is true of this machine and user, which only the native way must know.
@@ -262,6 +264,7 @@ fn native(given: Given<'_>) -> Result<Reached, ConfigError> {
         },
         user: given.user,
         via: given.via,
+        ssh_way: given.ssh_way,
         trace: given.trace,
     };
     let native = Native::new(settings, given.prompter);

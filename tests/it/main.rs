@@ -47,6 +47,7 @@ mod oracle;
 mod permissions;
 mod pipe;
 mod progress;
+mod remote_paths;
 mod run;
 mod schema;
 mod services;

@@ -83,6 +83,7 @@ pub fn reach(
         words: Vec::new(),
         options,
         file,
+        ssh_way: "-R ssh",
         via: via(asked)?,
         facts: &|| asked.site.facts(),
         prompter: Arc::new(person(asked.called, console)?),

@@ -21,7 +21,7 @@ pub struct CopyArgs {
     /// Local files and folders
     #[arg(required = true, value_name = "SRC", value_hint = ValueHint::AnyPath)]
     sources: Vec<PathBuf>,
-    /// Where they go on the nodes: into it if it is a folder there, else to that name [the folder of SRC here]
+    /// Where they go on the nodes (~ and ~USER are homes there): into a folder, else to that name [the folder of SRC here]
     #[arg(long, value_name = "PATH")]
     dest: Option<String>,
     /// Times and permissions as here, set-user-ID and the like too; else what is there keeps its own, and the umask there holds

@@ -20,7 +20,7 @@ use crate::work::run::Run;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct FetchArgs {
-    /// Files and folders on the nodes
+    /// Files and folders on the nodes; ~, ~USER and patterns (quoted: '*.log') are what they are there
     #[arg(required = true, value_name = "SRC")]
     sources: Vec<String>,
     /// A folder here; what is called NAME there becomes NAME.NODE in it
@@ -34,7 +34,8 @@ pub struct FetchArgs {
 const EXAMPLES: &str = "\
 Examples:
   hash -w 'lb[1-2]' fetch /etc/haproxy/haproxy.cfg --dest cfg    to cfg/haproxy.cfg.lb1 and cfg/haproxy.cfg.lb2
-  hash -w '@web' fetch /var/log/nginx --dest logs -p             folders: logs/nginx.web1, ...";
+  hash -w '@web' fetch /var/log/nginx --dest logs -p             folders: logs/nginx.web1, ...
+  hash -w '@web' fetch '~/*.log' --dest logs                     logs/a.log.web1, ... of whoever logs in";
 
 impl VerbArgs for FetchArgs {
     fn request(self) -> Result<Request, CliError> {

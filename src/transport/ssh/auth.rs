@@ -123,7 +123,7 @@ impl Login<'_> {
             }
             break;
         }
-        Err(denied(&self.target.settings.user, &tried, &identities))
+        Err(denied(self.target, &tried, &identities))
     }
 
     /// Tells with what the login succeeded.
@@ -145,10 +145,11 @@ impl Login<'_> {
                 continue;
             }
             let hash = if identity.proof.is_rsa() {
-                match rsa_hash {
+                let best = match rsa_hash {
                     Some(hash) => hash,
                     None => *rsa_hash.insert(self.rsa_hash().await?),
-                }
+                };
+                hash_for(self.target, identity, best)
             } else {
                 None
             };
@@ -208,6 +209,7 @@ impl Login<'_> {
             signer: &identity.signer,
             questions: self.questions,
             ask: !self.target.settings.auth.batch,
+            adds: self.target.settings.auth.adds_keys_to_agent,
         };
         let answer = match &identity.proof {
             Proof::Key(key) => {
@@ -447,6 +449,14 @@ impl Login<'_> {
     }
 }
 
+/// The hash to sign with: the best that the server takes, unless only the other is accepted here.
+fn hash_for(target: &Target, identity: &Identity, best: Option<HashAlg>) -> Option<HashAlg> {
+    let other = best.filter(|best| *best == HashAlg::Sha512);
+    let other = other.map(|_| HashAlg::Sha256);
+    let is_accepted = |hash: &HashAlg| accepted(target, identity, Some(*hash));
+    best.into_iter().chain(other).find(is_accepted).or(best)
+}
+
 fn accepted(target: &Target, identity: &Identity, hash: Option<HashAlg>) -> bool {
     let Some(accepted) = &target.accepted else {
         return true;
@@ -468,7 +478,8 @@ fn note(names: &mut Vec<String>, name: &str) {
     }
 }
 
-fn denied(user: &str, tried: &Tried, identities: &Identities) -> Failure {
+fn denied(target: &Target, tried: &Tried, identities: &Identities) -> Failure {
+    let user = &target.settings.user;
     let methods: Vec<&str> = tried
         .offered
         .iter()
@@ -488,6 +499,15 @@ fn denied(user: &str, tried: &Tried, identities: &Identities) -> Failure {
         text.push_str("; ");
         text.push_str(problem);
     }
+    for (method, option) in [
+        ("gssapi-with-mic", "GSSAPIAuthentication"),
+        ("hostbased", "HostbasedAuthentication"),
+    ] {
+        let is_wanted = target.settings.unused.iter().any(|one| one.name == option);
+        if is_wanted && methods.contains(&method) {
+            text.push_str(&format!("; {option} is only for the system's ssh"));
+        }
+    }
     Failure::new(ErrorCode::Auth, text)
 }
 
@@ -497,6 +517,8 @@ struct Signing<'a> {
     questions: &'a Questions,
     /// Whether a passphrase may be asked for.
     ask: bool,
+    /// Whether `ssh` would now give the key to the agent.
+    adds: bool,
 }
 
 /// Why there is no signature.
@@ -529,7 +551,15 @@ impl Signer for Signing<'_> {
             KeySigner::File(file) => {
                 let key = match (file.opened(), self.ask) {
                     (Some(key), _) => Ok(Arc::clone(key)),
-                    (None, true) => file.private(self.questions).await,
+                    (None, true) => {
+                        let opened = file.private(self.questions).await;
+                        if opened.is_ok() && self.adds {
+                            self.questions.warn_once(
+                                "AddKeysToAgent has no effect here: ssh-add keeps the key open",
+                            );
+                        }
+                        opened
+                    }
                     (None, false) => Err("encrypted, and BatchMode forbids to ask".into()),
                 }
                 .map_err(SignError::Refused)?;

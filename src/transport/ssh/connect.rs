@@ -16,6 +16,7 @@ use super::clock::{Elapsed, Left};
 use super::errors::{self, Attempt, ConnectError, printable};
 use super::guard::{Guarded, Kill, Link};
 use super::jump;
+use super::missing;
 use super::proxy::Proxy;
 use super::target::{Route, Target, hop_names};
 use super::user_config::AddressFamily;
@@ -151,7 +152,11 @@ async fn attempt(
         trace: &shared.settings.trace,
         left: Left::new(limits.authenticate),
     };
-    login.run().await?;
+    if let Err(mut failure) = login.run().await {
+        let way = shared.settings.ssh_way;
+        missing::name_master(&mut failure, &target.settings, way).await;
+        return Err(failure.into());
+    }
     drop(place);
     Ok(Connection {
         handle,

@@ -198,6 +198,16 @@ impl KeyRing {
         for problem in &problems {
             questions.warn_once(problem);
         }
+        for file in files.iter().filter(|file| !file.can_sign()) {
+            let is_held = held.iter().any(|(_, identity)| names(file, identity));
+            if !is_held {
+                problems.push(format!(
+                    "{}: {}, and no agent holds it",
+                    file.path.display(),
+                    file.place()
+                ));
+            }
+        }
         Identities {
             list: order(files, certificates, held, choice.only),
             problems,
@@ -250,14 +260,7 @@ fn order(
             signer,
         });
     }
-    let named = |identity: &AgentIdentity| match identity {
-        AgentIdentity::PublicKey { key, .. } => files
-            .iter()
-            .any(|file| file.public() == Some(key.key_data())),
-        AgentIdentity::Certificate { certificate, .. } => files
-            .iter()
-            .any(|file| file.public() == Some(certificate.public_key())),
-    };
+    let named = |identity: &AgentIdentity| files.iter().any(|file| names(file, identity));
     let (first, rest): (Vec<_>, Vec<_>) = held.iter().partition(|(_, id)| named(id));
     let rest = rest.into_iter().filter(|_| !only);
     for (agent, identity) in first.into_iter().chain(rest) {
@@ -287,6 +290,15 @@ fn order(
         }
     }
     list
+}
+
+/// Whether a file is of a key that the agent holds.
+fn names(file: &FileKey, held: &AgentIdentity) -> bool {
+    let held = match held {
+        AgentIdentity::PublicKey { key, .. } => key.key_data(),
+        AgentIdentity::Certificate { certificate, .. } => certificate.public_key(),
+    };
+    file.public() == Some(held)
 }
 
 /// A key file that was read.
@@ -418,6 +430,20 @@ impl FileKey {
 
     fn can_sign(&self) -> bool {
         !self.public_only
+    }
+
+    /// Where the half is that signs, if not here.
+    fn place(&self) -> &'static str {
+        let is_on_device = self.public.as_ref().is_some_and(|public| {
+            matches!(
+                public.algorithm(),
+                Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
+            )
+        });
+        match is_on_device {
+            true => "a key on a device",
+            false => "its private half is not here",
+        }
     }
 
     fn signs_for(&self, key: &KeyData) -> bool {

@@ -18,6 +18,7 @@ mod handshakes;
 pub mod host_keys;
 mod jump;
 mod keys;
+mod missing;
 mod open;
 mod open_key;
 mod pattern;
@@ -44,6 +45,7 @@ use handshakes::HandshakeLimits;
 use host_keys::{HostKeys, KnownHosts};
 use jump::Hops;
 use keys::KeyRing;
+use missing::Missing;
 use open::Unforwarded;
 use questions::Questions;
 use session::NodeSession;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub user: LoginUser,
     /// How sockets on the nodes are reached.
     pub via: Via,
+    /// What chooses the system's `ssh` instead on this command line, for hints: `-R ssh`.
+    pub ssh_way: &'static str,
     /// Who wants to know of the way to the nodes.
     pub trace: Trace,
 }
@@ -88,6 +92,7 @@ impl Native {
                 handshakes: HandshakeLimits::default(),
                 hops: Hops::default(),
                 unforwarded: Unforwarded::default(),
+                missing: Missing::default(),
             }),
         }
     }
@@ -115,6 +120,8 @@ impl Transport for Native {
         Box::pin(async move {
             let shared = &self.shared;
             let settings = shared.node_settings(node).await?;
+            let way = shared.settings.ssh_way;
+            shared.missing.name(&settings, way, &shared.questions);
             if shared.settings.trace.is_full() {
                 shared.explain(node).await?;
             }
@@ -152,6 +159,7 @@ struct Shared {
     handshakes: HandshakeLimits,
     hops: Hops,
     unforwarded: Unforwarded,
+    missing: Missing,
 }
 
 impl Shared {

@@ -88,6 +88,15 @@ impl<'a> Files<'a> {
 
     /// Copies to `dest`, or takes away what it made.
     pub(super) async fn copy(&mut self, dest: &str, tag: &str) -> Result<(), Problem> {
+        // It begins at home.
+        let dest = match dest.strip_prefix('~') {
+            Some("") => ".",
+            Some(rest) => rest.strip_prefix('/').ok_or_else(|| {
+                let why = "the node serves files only and does not say where homes are";
+                problem(dest.as_bytes(), why)
+            })?,
+            None => dest,
+        };
         self.all(dest.as_bytes(), tag).await
     }
 

@@ -23,7 +23,7 @@ use crate::transport::{BoxFuture, Command, Duplex, Input, NodeIo, Session};
 use files::{Files, Problem};
 pub use pack::{Keep, Pack, PackError};
 use script::NOTE;
-pub(in crate::work) use script::quote;
+pub(in crate::work) use script::{HOME, quote};
 use window::Window;
 
 /// What a node says in the way of a proof when nothing else is to be said.
@@ -86,7 +86,7 @@ impl Upload {
     }
 
     async fn run(&self, session: &mut dyn Session, io: &mut NodeIo) -> Outcome {
-        let (outcome, heard) = hear(session, &self.command, io).await;
+        let (outcome, heard) = hear(session, &self.command, io, SAID).await;
         let is_proved = heard.out.ends_with(b"\n") && {
             let lines = heard.out.trim_ascii_end();
             lines.ends_with(self.said.as_deref().unwrap_or(PROOF).as_bytes())
@@ -174,9 +174,9 @@ fn runs_no_commands(outcome: &Outcome) -> bool {
 
 /// What a node said.
 #[derive(Debug, Default)]
-struct Heard {
-    out: BytesMut,
-    err: BytesMut,
+pub(in crate::work) struct Heard {
+    pub(in crate::work) out: BytesMut,
+    pub(in crate::work) err: BytesMut,
 }
 
 impl Heard {
@@ -190,7 +190,14 @@ impl Heard {
 }
 
 /// Runs a command and keeps what it says, as only its end tells what that is worth.
-async fn hear(session: &mut dyn Session, command: &Command, io: &mut NodeIo) -> (Outcome, Heard) {
+///
+/// No more than `most` bytes of each stream are kept.
+pub(in crate::work) async fn hear(
+    session: &mut dyn Session,
+    command: &Command,
+    io: &mut NodeIo,
+    most: usize,
+) -> (Outcome, Heard) {
     let (mut own, mut inbox) = io.part();
     let running = async {
         let outcome = session.exec(command, &mut own).await;
@@ -205,7 +212,7 @@ async fn hear(session: &mut dyn Session, command: &Command, io: &mut NodeIo) -> 
                     Stream::Out => &mut heard.out,
                     Stream::Err => &mut heard.err,
                 };
-                let room = SAID.saturating_sub(kept.len()).min(data.len());
+                let room = most.saturating_sub(kept.len()).min(data.len());
                 kept.extend_from_slice(&data[..room]);
             }
         }

@@ -16,6 +16,13 @@ pub(super) const NOTE: &str = "hapsh: ";
 /// shows them what `chmod` takes, `b` makes of the umask what `chmod` takes away.
 const BEGIN: &str = r#"unset CDPATH; f() { printf "%s\n" "$1" >&2; exit 1; }; h() { [ -z "$1" ] || printf "hapsh: %s\n" "$1" >&2; }; g() { m=$1; L=$2; u=$3; o=$4; z=$5; }; s() { S=; x=${1#?}; for i in u g o; do A=${x#???}; x=${x%"$A"}; Q=; case $x in (r*) Q=r;; esac; case $x in (?w*) Q=${Q}w;; esac; case $x in (??[xst]*) Q=${Q}x;; esac; case $x in (??[sS]*) Q=${Q}s;; (??[tT]*) Q=${Q}t;; esac; S=$S${S:+,}$i=$Q; x=$A; done; }; U=$(umask); b() { B=; x=000$U; A=${x%???}; x=${x#"$A"}; for i in u g o; do A=${x#?}; case ${x%"$A"} in (1) Q=x;; (2) Q=w;; (3) Q=wx;; (4) Q=r;; (5) Q=rx;; (6) Q=rw;; (7) Q=rwx;; (*) Q=;; esac; [ -z "$Q" ] || B=$B${B:+,}$i-$Q; x=$A; done; }; t=; x() { [ -z "$t" ] || { chmod -R u+rwx "$t"; rm -rf "$t"; } 2>/dev/null; }; trap x 0; trap "exit 129" 1; trap "exit 130" 2; trap "exit 141" 13; trap "exit 143" 15; q() { if [ -e "$1" ]; then f "$1: Not a directory"; else f "$1: No such file or directory"; fi; }; l() { p=.; case $d in (*/*) p=${d%/*}; p=${p:-/};; esac; [ -d "$p" ] || q "$p"; t=${p%/}/.hapsh-$k-$(uname -n)-$$; umask 077; set -C; }; d=${1:-.}; k=$2; a=$3; read -r w; case $w in (hapsh) ;; (*) f "$d: nothing arrived";; esac; case $d in (-*) d=./$d;; esac; "#;
 
+/// How a leading `~` or `~user` in a path becomes a home: `hs` is the path without it, `hn` the user, `hh` the home. What
+/// is given to `eval` holds nothing but what names of users are made of.
+pub(in crate::work) const HOME: &str = r#"f() { printf "%s\n" "$1" >&2; exit 1; }; home() { hs=$1; hn=; hh=; case $1 in ("~"*) hn=${1#?}; hn=${hn%%/*}; case $hn in ("") hh=~;; (-*) ;; (*) [ -n "$(printf "%s" "$hn" | tr -d "A-Za-z0-9._-")" ] || eval "hh=~$hn";; esac; case $hh in (/*) hs=${hh%/}${1#"~$hn"}; hs=${hs:-/};; (*) f "$1: no such user";; esac;; esac; }; "#;
+
+/// Where a copy goes.
+const DEST: &str = r#"home "$d"; d=$hs; "#;
+
 /// One file, whose bytes are the stream. Behind what both have come name, size, permissions (octal, and as `ls` shows
 /// them), and the times of change and access, or nothing.
 const FILE: &str = r#"if [ -d "$d" ]; then d=${d%/}/$4; else case $d in (*/) q "$d";; esac; fi; if [ -L "$d" ]; then r=$(readlink -f "$d" 2>/dev/null); d=${r:-$d}; fi; [ -d "$d" ] && f "$d: Is a directory"; if [ -e "$d" ]; then [ -f "$d" ] || f "$d: not a regular file"; fi; l; e=$({ cat >"$t"; } 2>&1) || f "$d: ${e##*: }"; set -f; g $(ls -ldn "$t"); [ "$z" = "$5" ] || f "$d: only $z of $5 bytes arrived; nothing was put there"; M=$6; P=$7; N=; V=; W=; b; if [ -e "$d" ]; then B=; g $(ls -ldn "$d"); V=$u:$o; [ "$L" -lt 2 ] || N="$d: was one of $L hard links; the others keep the old content"; [ -n "$8" ] || { s "$m"; M=$S; P=${m%[.+@]}; }; chown "$V" "$t" 2>/dev/null; fi; [ -z "$8" ] || B=; e=$(chmod "$M" "$t" 2>&1) || f "$d: ${e##*: }"; g $(ls -ldn "$t"); case $m in ("$P"*) ;; (*) f "$d: cannot be given the permissions $P";; esac; case $V in (""|"$u:$o") ;; (*) W="$d: belonged to $V and belongs to $u:$o now";; esac; [ -z "$B" ] || chmod "$B" "$t"; if [ -n "$8" ]; then e=$({ TZ=UTC0 touch -m -t "$8" "$t" && TZ=UTC0 touch -a -t "$9" "$t"; } 2>&1) || f "$d: ${e##*: }"; fi; e=$(mv -f "$t" "$d" 2>&1) || f "$d: ${e##*: }"; t=; h "$N"; h "$W"; "#;
@@ -46,7 +53,7 @@ pub(super) fn line(pack: &Pack, dest: &str, tag: &str, said: &str) -> String {
                 words.push(stamp(file.modified));
                 words.push(stamp(file.accessed));
             }
-            [BEGIN, FILE, END].concat()
+            [BEGIN, HOME, DEST, FILE, END].concat()
         }
         None => {
             words.push(pack.roots().to_string());
@@ -56,7 +63,7 @@ pub(super) fn line(pack: &Pack, dest: &str, tag: &str, said: &str) -> String {
             words.push(format!(" {} ", modes.collect::<Vec<_>>().join(" ")));
             let options = if pack.keep().times { "-xpof" } else { "-xpomf" };
             words.push(options.to_owned());
-            [BEGIN, TREE, PLACE, END].concat()
+            [BEGIN, HOME, DEST, TREE, PLACE, END].concat()
         }
     };
     let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
@@ -97,7 +104,7 @@ mod tests {
 
     #[test]
     fn any_login_shell_reads_the_scripts() {
-        let scripts = [BEGIN, FILE, TREE, PLACE, END].concat();
+        let scripts = [BEGIN, HOME, DEST, FILE, TREE, PLACE, END].concat();
         for bad in ["'", "\n", "!", r"\\"] {
             assert!(!scripts.contains(bad), "{bad:?}");
         }

@@ -2,6 +2,7 @@
 //!
 //! Everything streams into a temporary folder beside its place and is renamed when it is whole.
 
+mod names;
 mod place;
 mod unpack;
 
@@ -21,6 +22,7 @@ use crate::event::{ErrorCode, Event, Meter, NodeId, Outcome, Stop, Stream};
 use crate::plan::NodeName;
 use crate::transport::{BoxFuture, Command, NodeIo, Session, until};
 
+use names::{Source, Wanted};
 use place::Landing;
 
 /// What a node runs; behind `sh` comes the path. Any login shell reads it (see the copies to nodes).
@@ -36,17 +38,11 @@ const SAID: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Download {
     names: Arc<[NodeName]>,
-    sources: Vec<Source>,
+    sources: Vec<Wanted>,
     dest: PathBuf,
     keep: Keep,
     says: bool,
     received: Meter,
-}
-
-#[derive(Debug)]
-struct Source {
-    path: String,
-    name: String,
 }
 
 /// Why nothing can be fetched.
@@ -64,7 +60,8 @@ pub enum FetchError {
 }
 
 impl Download {
-    /// Fetches to `dest`, a folder: what is called `NAME` there becomes `NAME.NODE`. On success a node says what came,
+    /// Fetches to `dest`, a folder: what is called `NAME` there becomes `NAME.NODE`. `~` and patterns in paths are what they
+    /// are on the node. On success a node says what came,
     /// if `says`.
     ///
     /// # Errors
@@ -82,27 +79,21 @@ impl Download {
         {
             return Err(FetchError::Node(name.clone()));
         }
-        let mut known: Vec<Source> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         for path in sources {
-            let name = path
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
-            if matches!(name, "" | "." | "..") {
-                return Err(FetchError::Nameless(path.clone()));
-            }
-            if known.iter().any(|other| other.name == name) {
+            let next = Wanted::new(path).ok_or_else(|| FetchError::Nameless(path.clone()))?;
+            let is_twice = wanted.iter().any(|other| match (other, &next) {
+                (Wanted::Plain(other), Wanted::Plain(next)) => other.name == next.name,
+                _ => false,
+            });
+            if is_twice {
                 return Err(FetchError::Twice(path.clone()));
             }
-            known.push(Source {
-                path: path.clone(),
-                name: name.to_owned(),
-            });
+            wanted.push(next);
         }
         Ok(Self {
             names,
-            sources: known,
+            sources: wanted,
             dest,
             keep,
             says,
@@ -118,7 +109,11 @@ impl Download {
 
     async fn run(&self, node: NodeId, session: &mut dyn Session, io: &mut NodeIo) -> Outcome {
         let (mut files, mut bytes) = (0, 0);
-        for source in &self.sources {
+        let sources = match names::on_node(&self.sources, session, io).await {
+            Ok(sources) => sources,
+            Err(outcome) => return outcome,
+        };
+        for source in &sources {
             match self.fetch(node, source, session, io).await {
                 Ok((more, size)) => {
                     files += more;

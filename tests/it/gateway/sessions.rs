@@ -144,6 +144,25 @@ fn files_come_and_go() {
         let fetched = ran.home.path().join(format!("copied.bin.{node}"));
         assert!(fs::read(fetched).unwrap() == bytes);
     }
+    // Homes and patterns are those of the nodes.
+    let ran = hash(&tree, &["copy", &source, "--dest", "~/of-home.bin"]).run();
+    expect(&ran, 0);
+    let ran = hash(
+        &tree,
+        &["fetch", "~/of-*", "/run/haproxy/cop?ed.*", "--dest", "."],
+    )
+    .run();
+    expect(&ran, 0);
+    for node in ["lb3", "lb4"] {
+        assert!(fs::read(tree.home(node).join("of-home.bin")).unwrap() == bytes);
+        for name in ["of-home.bin", "copied.bin"] {
+            let fetched = ran.home.path().join(format!("{name}.{node}"));
+            assert!(fs::read(fetched).unwrap() == bytes, "{ran}");
+        }
+    }
+    let ran = hash(&tree, &["fetch", "~no-such-user/x", "--dest", "."]).run();
+    expect(&ran, 1);
+    assert!(ran.stderr.contains("no such user"), "{ran}");
     let folder = tree.lab.run_dir("lb3").join("folder");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("a"), "a").unwrap();

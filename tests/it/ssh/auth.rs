@@ -107,7 +107,7 @@ fn a_key_that_is_of_no_use_is_named() {
     });
 }
 
-fn certify(folder: &Path, authority: &str, key: &str, args: &[&str]) {
+pub(super) fn certify(folder: &Path, authority: &str, key: &str, args: &[&str]) {
     let status = Program::new("ssh-keygen")
         .args(["-q", "-s"])
         .arg(folder.join(authority))
@@ -144,13 +144,13 @@ fn user_certificates_of_all_types() {
 }
 
 /// A real agent.
-struct SshAgent {
+pub(super) struct SshAgent {
     child: Child,
     socket: String,
 }
 
 impl SshAgent {
-    fn start(folder: &Path) -> Self {
+    pub(super) fn start(folder: &Path) -> Self {
         let socket = folder.join("agent").display().to_string();
         let child = Program::new("ssh-agent")
             .args(["-D", "-a", &socket])
@@ -163,7 +163,7 @@ impl SshAgent {
         Self { child, socket }
     }
 
-    fn add(&self, args: &[&str], key: &Path) {
+    pub(super) fn add(&self, args: &[&str], key: &Path) {
         let status = Program::new("ssh-add")
             .arg("-q")
             .args(args)
@@ -175,7 +175,7 @@ impl SshAgent {
         assert!(status.unwrap().success(), "ssh-add");
     }
 
-    fn option(&self) -> String {
+    pub(super) fn option(&self) -> String {
         format!("IdentityAgent={}", self.socket)
     }
 }

@@ -2,7 +2,9 @@
 
 mod auth;
 mod commands;
+mod configured;
 mod peers;
+mod tokens;
 mod trust;
 mod ways;
 
@@ -96,6 +98,7 @@ impl Client {
             },
             user: self.user.clone(),
             via: self.via.clone(),
+            ssh_way: "-R ssh",
             trace: Default::default(),
         };
         Native::new(settings, Arc::clone(&self.prompter))

@@ -1,6 +1,6 @@
 //! The words of `ssh`'s command line as settings of our own SSH.
 
-use crate::transport::ways::ConfigFile;
+use crate::transport::ways::{ConfigFile, is_only_for_ssh};
 
 /// What the words say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,29 +37,6 @@ const FLAGS: &[(char, Option<&str>)] = &[
     ('x', None),
 ];
 
-/// Keywords that only the system's `ssh` can do something about, unless they switch something off.
-const FOREIGN: &[&str] = &[
-    "dynamicforward",
-    "forwardagent",
-    "forwardx11",
-    "forwardx11trusted",
-    "gssapiauthentication",
-    "gssapikeyexchange",
-    "hostbasedauthentication",
-    "localcommand",
-    "localforward",
-    "pkcs11provider",
-    "proxyusefdpass",
-    "remotecommand",
-    "remoteforward",
-    "requesttty",
-    "securitykeyprovider",
-    "sessiontype",
-    "stdinnull",
-    "tunnel",
-    "verifyhostkeydns",
-];
-
 /// The words as settings; `None` when one of them is only for the system's `ssh`.
 pub(super) fn native_options(words: Vec<String>) -> Option<Native> {
     let mut native = Native::default();
@@ -92,7 +69,7 @@ impl Native {
     fn take(&mut self, letter: char, value: String) -> Option<()> {
         match letter {
             'o' => {
-                if is_foreign(&value) {
+                if is_only_for_ssh(&value) {
                     return None;
                 }
                 self.options.push(value);
@@ -108,16 +85,6 @@ impl Native {
         }
         Some(())
     }
-}
-
-fn is_foreign(option: &str) -> bool {
-    let end = option.find(['=', ' ', '\t']).unwrap_or(option.len());
-    let (name, value) = option.split_at(end);
-    let value = value.trim_start_matches(['=', ' ', '\t']).trim();
-    let is_off = ["no", "none", "auto", "default"]
-        .iter()
-        .any(|off| value.eq_ignore_ascii_case(off));
-    FOREIGN.contains(&name.to_ascii_lowercase().as_str()) && !is_off
 }
 
 #[cfg(test)]
@@ -159,6 +126,9 @@ mod tests {
             "-W a:1",
             "-oGSSAPIAuthentication=yes",
             "-o ForwardAgent=yes",
+            "-o ControlMaster=auto",
+            "-oControlPath=~/.ssh/%C",
+            "-S /tmp/master",
             "-v",
         ] {
             assert_eq!(read(text), None, "{text}");

@@ -105,7 +105,8 @@ impl ClushWorker {
         let is_native = way.name == "native";
         if is_native {
             // Behind the user's own, which win.
-            native.options.push("BatchMode=yes".to_owned());
+            let own = ["BatchMode=yes", "ForwardAgent=no", "ForwardX11=no"];
+            native.options.extend(own.map(str::to_owned));
         }
         let made = (way.make)(ways::Given {
             nodes: given.nodes,
@@ -118,6 +119,7 @@ impl ClushWorker {
             words: if is_native { Vec::new() } else { words },
             options: native.options,
             file: native.file,
+            ssh_way: "-R openssh",
             via: Via::Auto,
             facts: &|| given.site.facts(),
             prompter: Arc::new(given.person()?),

@@ -86,7 +86,7 @@ fn read_revoked(path: &Path) -> RevokedKeys {
     let bytes = std::fs::read(path).map_err(|error| refuse(&error.to_string()))?;
     if bytes.starts_with(b"SSHKRL\n") {
         return Err(refuse(
-            "a binary list is not supported, list the keys as text",
+            "a binary list (KRL) is not supported here; list the keys as text, or leave it to the system's ssh",
         ));
     }
     let file: Arc<Path> = path.into();

@@ -226,6 +226,6 @@ impl Test {
 
 fn unsupported(name: &str, place: &Place) -> ConfigError {
     place.error(format!(
-        "match: `{name}` is not supported here; -R ssh leaves it to ssh"
+        "match: `{name}` is not supported here, only by the system's ssh"
     ))
 }

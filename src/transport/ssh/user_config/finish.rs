@@ -14,8 +14,14 @@ use super::value::{Key, Value};
 use super::values::{Listed, Values};
 use crate::transport::ssh::pattern;
 
-/// Default key files below `~/.ssh`, cheapest signature first. Keys on a device are the agent's business.
-const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/// Default key files below `~/.ssh`, cheapest signature first. Keys on a device are named so that the agent's are known.
+const DEFAULT_IDENTITIES: [&str; 5] = [
+    "id_ed25519",
+    "id_ecdsa",
+    "id_rsa",
+    "id_ed25519_sk",
+    "id_ecdsa_sk",
+];
 
 impl Values<'_> {
     /// Everything that was found, expanded.

@@ -183,7 +183,7 @@ fn a_bad_line_concerns_the_hosts_of_its_block() {
         ("d", "config:9: user: the argument is missing"),
         (
             "e",
-            "config:10: match: `version` is not supported here; -R ssh leaves it to ssh",
+            "config:10: match: `version` is not supported here, only by the system's ssh",
         ),
         (
             "f",
