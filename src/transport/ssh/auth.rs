@@ -8,9 +8,9 @@ use russh::keys::agent::AgentIdentity;
 use russh::{MethodKind, MethodSet, SendError, Signer};
 
 use super::clock::{Elapsed, Left};
-use super::connect::Handler;
 use super::errors::{self, printable};
 use super::guard::Link;
+use super::handler::Handler;
 use super::keys::{Identities, Identity, KeyRing, KeySigner, Proof};
 use super::questions::{Questions, Typed};
 use super::target::Target;

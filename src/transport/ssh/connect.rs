@@ -5,73 +5,48 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, DisconnectReason, Handle, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, Disconnect, Names};
+use russh::client;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
-use super::Shared;
 use super::auth::Login;
 use super::clock::{Elapsed, Left};
-use super::errors::{self, Attempt, ConnectError, printable};
+use super::connection::{Connection, through};
+use super::errors::{self, Attempt};
 use super::guard::{Guarded, Kill, Link};
-use super::jump;
+use super::handler::Handler;
 use super::missing;
 use super::proxy::Proxy;
+use super::shared::Shared;
 use super::target::{Route, Target, hop_names};
-use super::user_config::AddressFamily;
+use super::user_config::{AddressFamily, Hop};
 use crate::event::{ErrorCode, Failure};
 use crate::plan::Limits;
 use crate::trace::Trace;
-use crate::transport::Duplex;
+use crate::transport::{BoxFuture, Duplex};
 
 /// How often a connection that was closed before the banner is tried again.
 const RETRIES: u32 = 3;
 
-/// A connection that is logged in.
-pub(super) struct Connection {
-    pub(super) handle: Handle<Handler>,
-    pub(super) link: Arc<Link>,
-    pub(super) target: Arc<Target>,
-    /// The hop this one goes through lives as long.
-    _hop: Option<Arc<Connection>>,
-    _kill: Kill,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection")
-            .field("node", &self.target.node)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Connection {
-    /// Says goodbye and waits a moment until it is out.
-    pub(super) async fn close(self: Arc<Self>) {
-        let bye = async {
-            let sent = self.handle.disconnect(Disconnect::ByApplication, "", "");
-            // Whatever else holds the connection ends it by letting go.
-            if sent.await.is_ok()
-                && let Some(connection) = Arc::into_inner(self)
-            {
-                let _ = connection.handle.await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), bye).await;
-    }
+/// Where connections to hops come from.
+pub(super) trait Hops: Send + Sync {
+    /// The connection to the last of some hops.
+    fn hop<'a>(
+        &'a self,
+        way: &'a Arc<[Hop]>,
+        limits: &'a Limits,
+    ) -> BoxFuture<'a, Result<Arc<Connection>, Failure>>;
 }
 
 /// Connects and logs in. What was closed before the banner is tried again: nothing was run yet.
 pub(super) async fn connect(
-    shared: &Arc<Shared>,
+    (shared, hops): (&Arc<Shared>, &dyn Hops),
     target: Arc<Target>,
     limits: &Limits,
 ) -> Result<Connection, Failure> {
     let mut connecting = Left::new(target.settings.connect_timeout.or(limits.connect));
     let mut retry = 0;
     loop {
-        match attempt(shared, &target, limits, &mut connecting).await {
+        match attempt((shared, hops), &target, limits, &mut connecting).await {
             Ok(connection) => return Ok(connection),
             Err(attempt) if attempt.again && retry < RETRIES => {
                 let pause = back_off(retry);
@@ -108,14 +83,14 @@ fn back_off(retry: u32) -> Duration {
 }
 
 async fn attempt(
-    shared: &Arc<Shared>,
+    (shared, hops): (&Arc<Shared>, &dyn Hops),
     target: &Arc<Target>,
     limits: &Limits,
     connecting: &mut Left,
 ) -> Result<Connection, Attempt> {
     // A hop has limits of its own, and is connected before this handshake counts against its peer.
     let hop = match &target.route {
-        Route::Jump(jump) => Some(shared.hop(jump, limits).await?),
+        Route::Jump(jump) => Some(hops.hop(jump, limits).await?),
         Route::Direct | Route::Command(_) => None,
     };
     let place = shared.handshakes.pass(&target.peer).await;
@@ -196,7 +171,7 @@ async fn stream(
             trace.full(&target.node, || {
                 format!("connecting through {}", hop_names(hops))
             });
-            Ok(jump::through(hop, &settings.host, settings.port).await?)
+            Ok(through(hop, &settings.host, settings.port).await?)
         }
         (Route::Jump(_) | Route::Direct, _) => {
             Ok(Box::new(tcp(target, left, &shared.settings.trace).await?))
@@ -262,147 +237,4 @@ async fn socket(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
         socket.bind((own, 0).into())?;
     }
     socket.connect(address).await
-}
-
-/// What russh calls while a connection lives.
-pub(super) struct Handler {
-    shared: Arc<Shared>,
-    target: Arc<Target>,
-    link: Arc<Link>,
-}
-
-impl client::Handler for Handler {
-    type Error = ConnectError;
-
-    async fn check_server_key(
-        &mut self,
-        key: &PublicKeyOrCertificate,
-    ) -> Result<bool, ConnectError> {
-        tokio::select! {
-            verdict = self.shared.verify(&self.target, key) => {
-                verdict.map_err(ConnectError::Refused).map(|()| true)
-            }
-            () = self.link.killed() => Err(russh::Error::Disconnect.into()),
-        }
-    }
-
-    async fn kex_done(
-        &mut self,
-        _secret: Option<&[u8]>,
-        names: &Names,
-        session: &mut Session,
-    ) -> Result<(), ConnectError> {
-        self.shared.settings.trace.full(&self.target.node, || {
-            let server = printable(session.remote_sshid(), 80);
-            let (kex, key, cipher) = (names.kex.as_ref(), &names.key, names.cipher.as_ref());
-            format!("server {server}, {kex}, {key}, {cipher}")
-        });
-        Ok(())
-    }
-
-    async fn auth_banner(
-        &mut self,
-        banner: &str,
-        _session: &mut Session,
-    ) -> Result<(), ConnectError> {
-        self.shared.settings.trace.full(&self.target.node, || {
-            format!("banner: {}", printable(banner.as_bytes(), 300))
-        });
-        Ok(())
-    }
-
-    async fn disconnected(
-        &mut self,
-        reason: DisconnectReason<ConnectError>,
-    ) -> Result<(), ConnectError> {
-        match reason {
-            DisconnectReason::ReceivedDisconnect(said) => {
-                self.link.lost(printable(said.message.as_bytes(), 120));
-                Ok(())
-            }
-            DisconnectReason::Error(ConnectError::Ssh(error)) => {
-                self.link.broke(errors::error_text(&error));
-                Err(ConnectError::Ssh(error))
-            }
-            DisconnectReason::Error(error) => Err(error),
-        }
-    }
-
-    // A server has no business opening channels to us. russh would accept most kinds; a handle that is dropped
-    // refuses.
-
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_forwarded_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_agent_forward(
-        &mut self,
-        _: Channel<Msg>,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_session(
-        &mut self,
-        _: Channel<Msg>,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn server_channel_open_x11(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _refused: client::ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), ConnectError> {
-        Ok(())
-    }
 }

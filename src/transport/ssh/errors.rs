@@ -11,8 +11,12 @@ use std::time::Duration;
 use russh::{AlgorithmKind, ChannelOpenFailure};
 
 use super::guard::{Head, Link};
-use super::proxy;
 use crate::event::{ErrorCode, Failure, is_unsafe};
+
+/// A ProxyCommand ended, with its last words.
+#[derive(Debug, thiserror::Error)]
+#[error("ProxyCommand ended{}{}", if .0.is_empty() { "" } else { ": " }, .0)]
+pub(super) struct ProxyEnded(pub(super) String);
 
 /// What ends a russh connection: its own error, or a refusal of ours with its reason.
 #[derive(Debug)]
@@ -134,7 +138,7 @@ pub(super) fn handshake(error: ConnectError, link: &Link) -> Attempt {
 
 fn is_proxy_end(error: &io::Error) -> bool {
     let inner = error.get_ref();
-    inner.is_some_and(|inner| inner.is::<proxy::Ended>())
+    inner.is_some_and(|inner| inner.is::<ProxyEnded>())
 }
 
 /// The peer went away before a version line.

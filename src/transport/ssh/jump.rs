@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Shared;
-use super::connect::{self, Connection};
-use super::errors;
+use super::connect::{self, Hops};
+use super::connection::Connection;
+use super::shared::Shared;
 use super::target::{Route, hop_names};
 use super::user_config::{Hop, Proxy};
 use crate::event::{ErrorCode, Failure};
 use crate::plan::Limits;
-use crate::transport::{BoxFuture, Duplex};
+use crate::transport::BoxFuture;
 
 /// A hop that failed is not tried again by the nodes that waited for it, nor by those right behind them.
 const REST: Duration = Duration::from_secs(5);
@@ -23,13 +23,22 @@ const REST: Duration = Duration::from_secs(5);
 const DEEPEST: usize = 16;
 
 /// The connections to hops, by the way to them.
-#[derive(Debug, Default)]
-pub(super) struct Hops {
+#[derive(Debug)]
+pub(super) struct Jumps {
+    shared: Arc<Shared>,
     slots: StdMutex<HashMap<Arc<[Hop]>, SharedSlot>>,
     ways: StdMutex<HashMap<Vec<Hop>, Arc<[Hop]>>>,
 }
 
-impl Hops {
+impl Jumps {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            slots: StdMutex::default(),
+            ways: StdMutex::default(),
+        }
+    }
+
     fn ways(&self) -> MutexGuard<'_, HashMap<Vec<Hop>, Arc<[Hop]>>> {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,16 +55,16 @@ enum Slot {
     Down(Failure, Instant),
 }
 
-impl Shared {
-    /// The connection to the last of some hops, made by the first node that needs it.
-    pub(super) fn hop<'a>(
-        self: &'a Arc<Self>,
+impl Hops for Jumps {
+    /// Made by the first node that needs it.
+    fn hop<'a>(
+        &'a self,
         way: &'a Arc<[Hop]>,
         limits: &'a Limits,
     ) -> BoxFuture<'a, Result<Arc<Connection>, Failure>> {
         Box::pin(async move {
             let slot = {
-                let slots = &self.hops.slots;
+                let slots = &self.slots;
                 let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::clone(slots.entry(Arc::clone(way)).or_default())
             };
@@ -84,24 +93,22 @@ impl Shared {
             }
         })
     }
+}
 
-    async fn connect_hop(
-        self: &Arc<Self>,
-        way: &[Hop],
-        limits: &Limits,
-    ) -> Result<Connection, Failure> {
+impl Jumps {
+    async fn connect_hop(&self, way: &[Hop], limits: &Limits) -> Result<Connection, Failure> {
         let Some((hop, before)) = way.split_last() else {
             return Err(Failure::new(ErrorCode::Connect, "ProxyJump names no host"));
         };
-        let settings = self.hop_settings(hop).await?;
+        let settings = self.shared.hop_settings(hop).await?;
         let route = match (before, &settings.proxy) {
             ([], Proxy::Command(command)) => Route::Command(command.clone()),
             ([], Proxy::Direct | Proxy::Jump(_)) => Route::Direct,
             (before, _) => Route::Jump(before.into()),
         };
         let node = hop.host.as_str().into();
-        let target = self.target(node, settings, route).await?;
-        connect::connect(self, Arc::new(target), limits).await
+        let target = self.shared.target(node, settings, route).await?;
+        connect::connect((&self.shared, self), Arc::new(target), limits).await
     }
 
     /// The whole way through some hops: the first one's own configuration may name hops before it.
@@ -109,12 +116,12 @@ impl Shared {
     /// Known before anything is connected, so that a configuration that goes round in circles is an error and
     /// not a wait of one hop for itself.
     pub(super) async fn way(&self, hops: &[Hop]) -> Result<Arc<[Hop]>, Failure> {
-        if let Some(way) = self.hops.ways().get(hops) {
+        if let Some(way) = self.ways().get(hops) {
             return Ok(Arc::clone(way));
         }
         let mut way = hops.to_vec();
         while let Some(first) = way.first() {
-            let Proxy::Jump(before) = self.hop_settings(first).await?.proxy else {
+            let Proxy::Jump(before) = self.shared.hop_settings(first).await?.proxy else {
                 break;
             };
             way.splice(0..0, before);
@@ -126,42 +133,7 @@ impl Shared {
             }
         }
         let way: Arc<[Hop]> = way.into();
-        self.hops.ways().insert(hops.to_vec(), Arc::clone(&way));
+        self.ways().insert(hops.to_vec(), Arc::clone(&way));
         Ok(way)
     }
-}
-
-/// A stream through a hop; the name is resolved there.
-pub(super) async fn through(
-    hop: &Connection,
-    host: &str,
-    port: u16,
-) -> Result<Box<dyn Duplex>, Failure> {
-    let opening = hop
-        .handle
-        .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
-    match opening.await {
-        Ok(channel) => Ok(Box::new(channel.into_stream())),
-        Err(error) => Err(refused(&error, hop, &errors::place(host, port))),
-    }
-}
-
-fn refused(error: &russh::Error, hop: &Connection, place: &str) -> Failure {
-    use russh::ChannelOpenFailure as Why;
-    let hop_name = &hop.target.node;
-    let russh::Error::ChannelOpenFailure(why) = error else {
-        let lost = errors::lost(&hop.link).message;
-        return Failure::new(ErrorCode::Connect, format!("jump host {hop_name}: {lost}"));
-    };
-    let text = match why {
-        Why::ConnectFailed => format!("jump host {hop_name} cannot connect"),
-        Why::AdministrativelyProhibited => {
-            format!("jump host {hop_name} does not forward (AllowTcpForwarding)")
-        }
-        Why::UnknownChannelType | Why::ResourceShortage | Why::Other { .. } => format!(
-            "jump host {hop_name} does not forward ({})",
-            errors::refusal(why)
-        ),
-    };
-    Failure::new(ErrorCode::Connect, text).detail(place)
 }

@@ -3,44 +3,36 @@
 //! When the server refuses to forward it does not say why, so one command on the same connection looks at the
 //! socket and becomes the helper if there is nothing wrong with it.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use russh::ChannelOpenFailure;
 
-use super::connect::Connection;
+use super::connection::Connection;
 use super::errors;
-use super::session::NodeSession;
+use super::shared::Shared;
 use crate::event::{ErrorCode, Failure};
-use crate::plan::NodeName;
 use crate::transport::relay::{self, Via, Wanted};
-use crate::transport::{Duplex, Endpoint, within};
+use crate::transport::{Duplex, Endpoint, Session, within};
 
-/// The hosts whose SSH server does not forward to sockets, so that they are asked once.
-#[derive(Debug, Default)]
-pub(super) struct Unforwarded(Mutex<HashSet<NodeName>>);
-
-impl Unforwarded {
-    fn has(&self, node: &NodeName) -> bool {
-        let hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.contains(node)
-    }
-
-    fn add(&self, node: &NodeName) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.insert(node.clone());
-    }
+/// Where a stream begins.
+pub(super) struct At {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
+    /// How long the server may take to say whether it forwards.
+    pub(super) patience: Option<Duration>,
 }
 
-/// Opens a stream to a socket as the node sees it.
+/// Opens a stream to a socket as the node sees it; commands for that are run on the session.
 pub(super) async fn open(
-    session: &mut NodeSession,
+    at: At,
+    session: &mut dyn Session,
     endpoint: &Endpoint,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let opened = by_way(session, endpoint).await;
+    let opened = by_way(&at, session, endpoint).await;
     if let Err(failure) = &opened {
-        let node = &session.connection.target.node;
-        let trace = &session.shared.settings.trace;
+        let node = &at.connection.target.node;
+        let trace = &at.shared.settings.trace;
         trace.full(node, || failure.to_string());
     }
     opened
@@ -48,11 +40,11 @@ pub(super) async fn open(
 
 /// Opens it by the way that `--via` names.
 async fn by_way(
-    session: &mut NodeSession,
+    at: &At,
+    session: &mut dyn Session,
     endpoint: &Endpoint,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let shared = Arc::clone(&session.shared);
-    let connection = Arc::clone(&session.connection);
+    let (shared, connection) = (&at.shared, &at.connection);
     let node = &connection.target.node;
     let via = &shared.settings.via;
     let mut wanted = Wanted {
@@ -72,7 +64,7 @@ async fn by_way(
         let text = format!("server did not say within {after} whether it forwards to {endpoint}");
         Failure::new(ErrorCode::Socket, text)
     };
-    let forwarding = within(session.patience, asked, forwarded(&connection, endpoint));
+    let forwarding = within(at.patience, asked, forwarded(connection, endpoint));
     match via {
         Via::Auto if !shared.unforwarded.has(node) => {
             match forwarding.await? {

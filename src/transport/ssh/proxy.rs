@@ -7,13 +7,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::Command;
 
-use super::errors::printable;
+use super::errors::{ProxyEnded, printable};
 use crate::transport::child::Relay;
-
-/// The command ended, with its last words.
-#[derive(Debug, thiserror::Error)]
-#[error("ProxyCommand ended{}{}", if .0.is_empty() { "" } else { ": " }, .0)]
-pub(super) struct Ended(String);
 
 /// The running command. All of its group is killed when this is dropped.
 #[derive(Debug)]
@@ -30,7 +25,7 @@ impl Proxy {
     /// The command is done; its last words say why.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let said = ready!(self.0.poll_said(cx));
-        let ended = Ended(printable(said, 200));
+        let ended = ProxyEnded(printable(said, 200));
         Poll::Ready(io::Error::new(io::ErrorKind::UnexpectedEof, ended))
     }
 }

@@ -10,8 +10,9 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, Pty, Sig};
 use tokio::time::{Instant, timeout};
 
-use super::connect::Connection;
-use super::{Shared, errors, open};
+use super::connection::Connection;
+use super::shared::Shared;
+use super::{errors, open};
 use crate::event::{ErrorCode, Failure, Outcome, Stop, Stream};
 use crate::transport::input::{self, Input, Reader};
 use crate::transport::stopping::{Step, Stopping};
@@ -63,7 +64,12 @@ impl Session for NodeSession {
         &'a mut self,
         endpoint: &'a Endpoint,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Failure>> {
-        Box::pin(open::open(self, endpoint))
+        let at = open::At {
+            shared: Arc::clone(&self.shared),
+            connection: Arc::clone(&self.connection),
+            patience: self.patience,
+        };
+        Box::pin(open::open(at, self, endpoint))
     }
 
     fn answers(&mut self, idle: Duration) -> BoxFuture<'_, bool> {

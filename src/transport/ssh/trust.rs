@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 
 use super::host_keys::Decision;
+use super::shared::{Shared, off_loop};
 use super::target::{Route, Target};
-use super::{Shared, off_loop};
+
 use crate::event::{ErrorCode, Failure};
 use crate::prompt::Echo;
 

@@ -21,6 +21,7 @@ use crate::event::{ErrorCode, Failure};
 use super::user_config::{AlgorithmList, HostKeyPolicy, HostKeySettings};
 pub use file::Line;
 pub use record::RecordError;
+use record::{Record, Recorded};
 
 /// All files of a run, each read when a host first needs it.
 #[derive(Debug, Default)]
@@ -28,9 +29,6 @@ pub struct KnownHosts {
     files: Mutex<HashMap<PathBuf, Arc<File>>>,
     recorded: Arc<Recorded>,
 }
-
-/// Keys recorded in this run, by name; also the lock that makes us one writer.
-type Recorded = Mutex<HashMap<String, Vec<Box<[u8]>>>>;
 
 impl KnownHosts {
     /// Nothing read yet.
@@ -286,10 +284,28 @@ impl HostKeys {
             return verdict;
         }
         // Under the name without the port a key can only be known; another one there is another server's.
-        if judge(&entries.bare) == Verdict::Known || self.was_recorded(&key) {
+        if judge(&entries.bare) == Verdict::Known || self.records().has(&key) {
             return Verdict::Known;
         }
         verdict
+    }
+
+    /// Records a key that was [`Verdict::Unknown`]. Without a file to write to (`UserKnownHostsFile none`) it is only
+    /// remembered for this run.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing may then be sent to the host.
+    pub fn record(&self, key: &PublicKey) -> Result<(), RecordError> {
+        self.records().add(key, wire(key))
+    }
+
+    fn records(&self) -> Record<'_> {
+        Record {
+            name: &self.name,
+            target: self.target.as_deref(),
+            hash_names: self.hash_names,
+            recorded: &self.recorded,
+        }
     }
 
     /// The line that makes what the server has shown known: that of its key, or of the authority of its certificate.

@@ -1,14 +1,15 @@
 //! Writes a new key into the user's `known_hosts`: one line, appended under a lock.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use russh::keys::PublicKey;
 
-use super::{HostKeys, file, wire};
+use super::file;
 
 /// A key that could not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -29,29 +30,36 @@ pub enum RecordError {
     },
 }
 
-impl HostKeys {
-    /// Records a key that was [`super::Verdict::Unknown`]. Without a file to write to (`UserKnownHostsFile none`) it
-    /// is only remembered for this run.
-    ///
-    /// # Errors
-    /// When the file cannot be written; nothing may then be sent to the host.
-    pub fn record(&self, key: &PublicKey) -> Result<(), RecordError> {
-        let bytes = wire(key);
+/// Keys recorded in this run, by name; also the lock that makes us one writer.
+pub(super) type Recorded = Mutex<HashMap<String, Vec<Box<[u8]>>>>;
+
+/// Where and as what the keys of one host are recorded.
+pub(super) struct Record<'a> {
+    /// The name they are filed under.
+    pub(super) name: &'a str,
+    pub(super) target: Option<&'a Path>,
+    pub(super) hash_names: bool,
+    pub(super) recorded: &'a Recorded,
+}
+
+impl Record<'_> {
+    /// Records a key, which on the wire is `bytes`.
+    pub(super) fn add(&self, key: &PublicKey, bytes: Box<[u8]>) -> Result<(), RecordError> {
         // Held while writing: connections of one run must not record a host twice, or two keys for it.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = recorded.entry(self.name.clone()).or_default();
+        let known = recorded.entry(self.name.to_owned()).or_default();
         if known.contains(&bytes) {
             return Ok(());
         }
         if !known.is_empty() {
-            let name = self.name.clone();
+            let name = self.name.to_owned();
             return Err(RecordError::Changed { name });
         }
-        if let Some(path) = &self.target {
+        if let Some(path) = self.target {
             self.line(key)
                 .and_then(|line| append(path, &line))
                 .map_err(|error| RecordError::Write {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     error,
                 })?;
         }
@@ -59,9 +67,10 @@ impl HostKeys {
         Ok(())
     }
 
-    pub(super) fn was_recorded(&self, key: &[u8]) -> bool {
+    /// Whether a key was recorded in this run.
+    pub(super) fn has(&self, key: &[u8]) -> bool {
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = recorded.get(&self.name);
+        let known = recorded.get(self.name);
         known.is_some_and(|keys| keys.iter().any(|one| **one == *key))
     }
 
@@ -69,9 +78,9 @@ impl HostKeys {
         // A name that would read as a pattern or as two (an alias can be anything) is safe when hashed.
         let is_plain = |c: char| c.is_ascii_graphic() && !"*?!,#@|".contains(c);
         let name = if self.hash_names || !self.name.chars().all(is_plain) {
-            file::hash_name(&self.name)?
+            file::hash_name(self.name)?
         } else {
-            self.name.clone()
+            self.name.to_owned()
         };
         // Without the comment, which is ours or the server's choice and says nothing.
         let key = PublicKey::new(key.key_data().clone(), "");
