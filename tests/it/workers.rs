@@ -74,6 +74,39 @@ fn one_pdsh_serves_all_nodes() {
     }
 }
 
+#[test]
+fn what_launchers_of_others_cannot_is_refused_by_name() {
+    for worker in ["pdsh", "slurm"] {
+        for words in [
+            &["status"][..],
+            &["disable", "web1"],
+            &["enable", "web1"],
+            &["drain", "web1"],
+            &["info"],
+            &["ping"],
+            &["fetch", "/etc/hosts", "--dest", "."],
+            &["--become", "--", "id"],
+        ] {
+            let ran = Hash::new([&["-R", worker, "-w", "n1"], words].concat()).run();
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(64), ""), "{ran}");
+            let by_name = match words[0] {
+                "--become" => "--become needs a way of its own to each node".to_owned(),
+                _ => format!("-R {worker} runs commands"),
+            };
+            assert!(ran.stderr.starts_with(&format!("hash: {by_name}")), "{ran}");
+            assert!(ran.stderr.contains("use -R native"), "{ran}");
+        }
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(&file, "[routes]\na: b\n").expect("a topology");
+        let path = file.path().display().to_string();
+        let words = ["--topology", &path, "-R", worker, "-w", "n1", "--", "true"];
+        let ran = Hash::new(words).run();
+        assert_eq!(ran.code, Some(64), "{ran}");
+        let said = format!("--topology does not go with -R {worker}");
+        assert!(ran.stderr.contains(&said), "{ran}");
+    }
+}
+
 /// A folder with an `rsh` that is the lab's ssh.
 fn rsh_folder(lab: &Lab, line: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("folder");

@@ -156,6 +156,8 @@ fn a_host_certificate_of_a_known_authority_will_do() {
         let file = sshd.at("known_hosts");
         fs::write(&file, format!("@cert-authority [127.0.0.1]:* {public}")).unwrap();
         gets_in(&policy(&sshd, "yes")).await;
+        // Another spelling is the same principal.
+        gets_in(&policy(&sshd, "yes").option("HostName=127.1")).await;
         let alias = policy(&sshd, "yes").option("HostKeyAlias=elsewhere");
         is_refused(&alias, "host key unknown").await;
         fs::write(&file, format!("@cert-authority elsewhere {public}")).unwrap();
