@@ -8,8 +8,8 @@ use super::openssh::OpenSsh;
 use super::pdsh::Pdsh;
 use super::rsh::Rsh;
 use super::slurm::Slurm;
-pub use super::ssh::user_config::{ConfigFile, is_only_for_ssh};
 use super::ssh::user_config::{ConfigError, Facts, Options};
+pub use super::ssh::user_config::{ConfigFile, is_only_for_ssh};
 use super::ssh::{Native, Settings};
 use super::{LoginUser, Transport, Via};
 use crate::plan::NodeName;
@@ -114,6 +114,9 @@ impl Reached {
         }
     }
 }
+
+/// What ClusterShell switches off for its `ssh`, as options: whoever stands for it misses neither.
+pub const NO_FORWARDING: [&str; 2] = ["ForwardAgent=no", "ForwardX11=no"];
 
 /// Commands only, each a process of its own here.
 const PROCESS: Can = Can {

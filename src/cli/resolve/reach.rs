@@ -14,7 +14,7 @@ use crate::trace::Trace;
 use crate::transport::local::Local;
 use crate::transport::shell::Shell;
 use crate::transport::sudo::{AsUser, Sudo};
-use crate::transport::ways::{self, ConfigFile, Given, Reached, Way};
+use crate::transport::ways::{self, ConfigFile, Given, NO_FORWARDING, Reached, Way};
 use crate::transport::{LoginUser, Transport, Via};
 
 /// The nodes that a way is made for.
@@ -64,6 +64,9 @@ pub fn reach(
     let mut options = reach.ssh_option.clone();
     if way.can.ssh {
         options.extend(values.ssh_options.iter().flatten().cloned());
+    }
+    if way.name == "native" && asked.called == "milkcheck" {
+        options.extend(NO_FORWARDING.map(str::to_owned));
     }
     let file = match fleet.lab {
         Some(lab) => ConfigFile::Path(lab.ssh_config()),

@@ -13,7 +13,7 @@ use crate::ini;
 use crate::plan::NodeName;
 use crate::report::clush::Reasons;
 use crate::terminal::ask::TerminalPrompter;
-use crate::transport::ways::{self, Can, Reached as Ready, Way};
+use crate::transport::ways::{self, Can, NO_FORWARDING, Reached as Ready, Way};
 use crate::transport::{LoginUser, Via};
 
 /// A worker of `clush`.
@@ -105,7 +105,7 @@ impl ClushWorker {
         let is_native = way.name == "native";
         if is_native {
             // Behind the user's own, which win.
-            let own = ["BatchMode=yes", "ForwardAgent=no", "ForwardX11=no"];
+            let own = ["BatchMode=yes"].into_iter().chain(NO_FORWARDING);
             native.options.extend(own.map(str::to_owned));
         }
         let made = (way.make)(ways::Given {
