@@ -162,24 +162,20 @@ pub(in crate::cli) fn check(way: &Way, asked: Invocation<'_>) -> Result<(), CliE
 /// The tree in force, if the way leads to gateways.
 fn usable(way: &Way, asked: Invocation<'_>) -> Result<Option<Topology>, CliError> {
     let options = &asked.options.reach;
-    let Some(topology) = topology(asked)? else {
-        return match options.install_gateway {
-            true => Err(CliError::usage(
-                "--install-gateway without a topology; name one with --topology",
-            )),
-            false => Ok(None),
-        };
-    };
-    if way.can.ssh || way.can.here {
-        return Ok(Some(topology));
-    }
-    match options.topology.is_some() {
-        true => Err(CliError::usage(format!(
+    let leads = way.can.ssh || way.can.here;
+    if !leads && options.topology.is_some() {
+        return Err(CliError::usage(format!(
             "--topology does not go with -R {}, which reaches no gateways",
             way.name
-        ))),
-        false => Ok(None),
+        )));
     }
+    let topology = if leads { topology(asked)? } else { None };
+    if topology.is_none() && options.install_gateway {
+        return Err(CliError::usage(
+            "--install-gateway without a topology; name one with --topology",
+        ));
+    }
+    Ok(topology)
 }
 
 /// The tree in force: that of the option or the configuration, else the one that ClusterShell's tools would use.
