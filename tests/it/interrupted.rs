@@ -54,8 +54,8 @@ impl Begun {
         (is_left, said)
     }
 
-    fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.client), Signal::INT).unwrap();
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.client), signal).unwrap();
     }
 }
 
@@ -82,7 +82,8 @@ fn ssh_without_a_terminal_leaves_every_command_behind() {
         let mut ssh = Command::new("ssh");
         ssh.arg("-F").arg(lab.ssh_config()).args(["lb1", LONG]);
         let run = Begun::new(ssh);
-        run.interrupt();
+        // `ssh` would leave SIGINT ignored where the tests were begun so, in the background of a script.
+        run.signal(Signal::TERM);
         assert!(run.end().0);
     }
 }
@@ -98,7 +99,7 @@ fn a_command_is_asked_to_end_and_what_may_be_left_is_said() {
                 (Begun::new(client), home)
             };
             let (run, _home) = begin(&[]);
-            run.interrupt();
+            run.signal(Signal::INT);
             let (is_left, said) = run.end();
             assert_eq!(is_left, !is_sure, "{options:?} {said}");
             assert_eq!(said.contains("may still be running"), is_left, "{said}");

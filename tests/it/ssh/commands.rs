@@ -58,7 +58,7 @@ fn commands_have_output_input_and_a_status() {
             ..sh("test -t 1 && echo terminal")
         };
         let ran = exec(session.as_mut(), &command).await;
-        assert_eq!(ran.out, "terminal\r\n");
+        assert_eq!(ran.out, "terminal\n");
         session.close().await;
     });
 }
