@@ -9,14 +9,13 @@
 use std::hint::black_box;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hapsh::event::{Event, Summary};
 use hapsh::exec::{Executor, dispatch};
 use hapsh::plan::{Limits, NodeName, Plan};
-use hapsh::report::{self, Format, Look, Reporter};
+use hapsh::report::{self, Format, Look, Reporter, Scratch};
 use hapsh::transport::Command;
 use hapsh::transport::sim::{Script, Sim};
 use hapsh::work::run::Run;
@@ -47,7 +46,7 @@ fn reporter(format: Option<&'static Format>, names: &Arc<[NodeName]>) -> Box<dyn
         Arc::clone(names),
         io::sink(),
         io::sink(),
-        Path::new("/tmp"),
+        &Scratch::new(std::env::temp_dir(), u64::MAX),
     )
 }
 

@@ -77,13 +77,15 @@ impl Command {
     /// The bytes that go over the socket. They may hold a secret, and are wiped when dropped.
     #[must_use]
     pub fn wire(&self) -> Zeroizing<Vec<u8>> {
-        match self {
-            Self::RawPayload(raw, payload) => payload.behind(raw.as_str()),
-            Self::Patterns(command) if let Some((payload, line)) = command.payload() => {
-                payload.behind(&line)
-            }
-            _ => Zeroizing::new(format!("{self}\n").into_bytes()),
+        if let Self::RawPayload(raw, payload) = self {
+            return payload.behind(raw.as_str());
         }
+        if let Self::Patterns(command) = self
+            && let Some((payload, line)) = command.payload()
+        {
+            return payload.behind(&line);
+        }
+        Zeroizing::new(format!("{self}\n").into_bytes())
     }
 
     /// What of it HAProxy refused, in its own words. Those that hash sends by itself are judged by what is read back.

@@ -131,10 +131,10 @@ impl PatternCommand {
 
     /// What goes over the socket behind the line, and that line.
     pub(super) fn payload(&self) -> Option<(&Payload, String)> {
-        match self {
-            Self::Fill(name, version, payload) => Some((payload, fill(name, *version))),
-            _ => None,
-        }
+        let Self::Fill(name, version, payload) = self else {
+            return None;
+        };
+        Some((payload, fill(name, *version)))
     }
 }
 

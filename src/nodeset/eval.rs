@@ -294,9 +294,10 @@ impl<'a> Evaluator<'a> {
                 Keep::UNION => &mut value,
                 _ => &mut other,
             };
-            match operand {
-                Operand::Nodes(product) => into.take_product(&product.pattern, product.sets),
-                operand => self.operand(&operand, source, None, into)?,
+            if let Operand::Nodes(product) = operand {
+                into.take_product(&product.pattern, product.sets);
+            } else {
+                self.operand(&operand, source, None, into)?;
             }
             if keep != Keep::UNION {
                 value.combine(other.finish(), keep);

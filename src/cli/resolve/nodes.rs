@@ -118,7 +118,9 @@ pub(in crate::cli) fn bounded(
 pub(in crate::cli) fn listable(nodes: &NodeSet, environment: &Environment) -> Result<(), String> {
     bounded(nodes, environment).map_err(|error| match error {
         TargetError::TooMany { count, most } => too_many(count, most),
-        other => CliError::from(other).to_string(),
+        TargetError::Value { .. } | TargetError::All(_) | TargetError::List { .. } => {
+            CliError::from(error).to_string()
+        }
     })
 }
 

@@ -14,10 +14,6 @@ use crate::work::haproxy::transaction::Transaction;
 
 /// What all of these changes take.
 #[derive(Debug, Clone, Default, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
 pub(super) struct ContentFlags {
     /// Leave the file on the nodes as it is: the next reload of HAProxy forgets the change
     #[arg(long)]

@@ -95,10 +95,10 @@ impl VerbArgs for RawArgs {
                 "cannot send `{}`: {error}",
                 self.command.escape_debug()
             ));
-            match error {
-                RawError::Payload => refused.hint("--payload FILE sends one"),
-                _ => refused,
+            if error == RawError::Payload {
+                return refused.hint("--payload FILE sends one");
             }
+            refused
         };
         if let Some(file) = &self.payload {
             let typed = RawCommand::before_payload(&self.command).map_err(wrong)?;

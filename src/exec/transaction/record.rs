@@ -75,9 +75,14 @@ pub(super) fn entry<O: Subject>(steps: &Steps<'_, O>, node: NodeId, kind: EntryK
                 wanted: row.wanted,
                 after: row.after.filter(|_| is_result),
                 with_file: steps.transaction.with_file,
-                verdict: is_result.then(|| match row.verdict {
-                    ChangeVerdict::Planned => "not-begun".to_owned(),
-                    verdict => verdict.as_str().to_owned(),
+                verdict: is_result.then(|| {
+                    let is_begun = row.verdict != ChangeVerdict::Planned;
+                    let word = if is_begun {
+                        row.verdict.as_str()
+                    } else {
+                        "not-begun"
+                    };
+                    word.to_owned()
                 }),
             })
             .collect(),

@@ -106,10 +106,10 @@ fn plural(count: usize, one: &str, many: &str) -> String {
 }
 
 fn object(value: Value) -> Fields {
-    match value {
-        Value::Object(row) => row,
-        _ => Fields::new(),
-    }
+    let Value::Object(row) = value else {
+        return Fields::new();
+    };
+    row
 }
 
 pub(super) fn list_rows(rows: &[ListRow]) -> impl Iterator<Item = Fields> {

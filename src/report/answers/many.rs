@@ -70,9 +70,10 @@ impl Counts {
             (AdminWord::Ready, Fault::Check | Fault::Agent | Fault::Down) => self.down += 1,
             (AdminWord::Ready, fault) => {
                 self.usable += usize::from(fault.is_usable());
-                let words = match fault {
-                    Fault::Weight => "of weight 0",
-                    other => other.as_str(),
+                let words = if fault == Fault::Weight {
+                    "of weight 0"
+                } else {
+                    fault.as_str()
                 };
                 *self.others.entry(words).or_default() += 1;
             }

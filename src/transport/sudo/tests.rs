@@ -332,8 +332,11 @@ async fn what_keeps_one_user_of_one_node_out_is_no_verdict_on_the_password() {
     );
 }
 
-/// Somebody who is root on a single node, and which nodes got the password.
-fn one(node: Node) -> (AsUser, Arc<Mutex<Vec<(usize, Duration)>>>) {
+/// Which nodes got the password, and when.
+type Asked = Arc<Mutex<Vec<(usize, Duration)>>>;
+
+/// A login that becomes root on a single node, and which nodes got the password.
+fn one(node: Node) -> (AsUser, Asked) {
     let fleet = Fleet {
         nodes: vec![node],
         ..Fleet::default()

@@ -177,10 +177,8 @@ impl Download {
         let outcome = match (heard.trouble, outcome) {
             (Some(error), _) => {
                 landing.discard().await;
-                return Err(match error.kind() {
-                    io::ErrorKind::TimedOut => late(source),
-                    _ => here(error),
-                });
+                let is_late = error.kind() == io::ErrorKind::TimedOut;
+                return Err(if is_late { late(source) } else { here(error) });
             }
             (None, outcome) => outcome
                 .unwrap_or_else(|| Outcome::failed(ErrorCode::Lost, "lost while it was fetched")),
@@ -299,7 +297,10 @@ impl Shared {
 
     /// Takes away what is there.
     async fn discard(&self) {
-        let taken = self.with(|landing| Ok(drop(landing.take())));
+        let taken = self.with(|landing| {
+            *landing = None;
+            Ok(())
+        });
         // Where it could not be done so, the end of this does it.
         let _ = taken.await;
     }

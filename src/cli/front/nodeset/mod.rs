@@ -260,7 +260,7 @@ impl Run<'_> {
                 {
                     Autostep::Off
                 }
-                steps => steps.of(nodes.count())?,
+                Steps::Count(_) | Steps::Percent(_) | Steps::Auto => steps.of(nodes.count())?,
             };
         }
         self.style.axes = match &self.options.axis {

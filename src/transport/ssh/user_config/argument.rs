@@ -123,10 +123,11 @@ pub(super) fn log_level(text: &str) -> Result<Value, String> {
 
 /// How often; once at least.
 pub(super) fn attempts(text: &str) -> Result<Value, String> {
-    match number(text)? {
-        Value::Number(0) => Err("`0` is no number of attempts".to_owned()),
-        number => Ok(number),
+    let number = number(text)?;
+    if matches!(number, Value::Number(0)) {
+        return Err("`0` is no number of attempts".to_owned());
     }
+    Ok(number)
 }
 
 pub(super) fn number(text: &str) -> Result<Value, String> {

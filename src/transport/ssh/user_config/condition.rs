@@ -169,10 +169,12 @@ impl Condition {
     pub(super) fn wrong(&self) -> Option<ConfigError> {
         match self {
             Self::Wrong(error) => Some(error.clone()),
-            Self::Match(criteria, place) => match criteria.first()?.test {
-                Test::Unsupported(ref name) => Some(unsupported(name, place)),
-                _ => None,
-            },
+            Self::Match(criteria, place) => {
+                let Test::Unsupported(name) = &criteria.first()?.test else {
+                    return None;
+                };
+                Some(unsupported(name, place))
+            }
             Self::Always | Self::Named | Self::Host(_) => None,
         }
     }

@@ -111,8 +111,8 @@ impl Unused {
 
     /// Whether it would do something with this argument.
     pub(super) fn is_on(&self, argument: &str) -> bool {
-        let off = |off: &&str| off.eq_ignore_ascii_case(argument);
-        !self.off.iter().any(|one| off(&one))
+        let mut off = self.off.iter();
+        !off.any(|word| word.eq_ignore_ascii_case(argument))
     }
 }
 

@@ -64,9 +64,10 @@ pub async fn entries(
 impl Patterns {
     /// Sends what says one empty line for each command.
     async fn send(&self, talk: &mut Talk<'_>, command: PatternCommand) -> Result<(), Failure> {
-        let count = match &command {
-            PatternCommand::Add(_, _, patterns) => patterns.len(),
-            _ => 1,
+        let count = if let PatternCommand::Add(_, _, patterns) = &command {
+            patterns.len()
+        } else {
+            1
         };
         let said = talk.ask(&Command::Patterns(command)).await?;
         patterns::silent(&said, count).map_err(|error| talk.wrong(&error))

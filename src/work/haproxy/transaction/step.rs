@@ -44,12 +44,12 @@ impl<O: Object> Work for Step<'_, O> {
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let own = io.clone();
-            let done = match self.phase {
+            let done = if self.phase == Phase::Look {
                 // What only reads may be stopped at any time.
-                Phase::Look => {
-                    unless_stopped(&mut io.stop, self.transaction.look(node, session, &own)).await
-                }
-                phase => self.transaction.go_on(phase, node, session, &own).await,
+                unless_stopped(&mut io.stop, self.transaction.look(node, session, &own)).await
+            } else {
+                let phase = self.phase;
+                self.transaction.go_on(phase, node, session, &own).await
             };
             done.map_or_else(Outcome::Failed, |()| Outcome::OK)
         })
