@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use hapsh::exec::{Executor, dispatch};
 use hapsh::lab::{Lab, LabOptions, USER};
 use hapsh::plan::{Limits, NodeName, Plan};
 use hapsh::prompt::Nobody;
-use hapsh::report::{self, Look};
+use hapsh::report::{self, Look, Scratch};
 use hapsh::transport::Via;
 use hapsh::transport::ssh::user_config::{ConfigFile, Facts, Options};
 use hapsh::transport::ssh::{Native, Settings};
@@ -224,7 +224,13 @@ async fn ours(fleet: &Fleet, options: &[&str], nodes: usize) {
     let executor = Executor::new(&native, &work);
     let look = Look::plain("hash", report::usual());
     let names = Arc::clone(&plan.nodes);
-    let mut reporter = report::new(&look, names, io::sink(), io::sink(), Path::new("/tmp"));
+    let mut reporter = report::new(
+        &look,
+        names,
+        io::sink(),
+        io::sink(),
+        &Scratch::new(std::env::temp_dir(), u64::MAX),
+    );
     let (_stop, mut stops) = mpsc::channel(1);
     let summary = dispatch(&plan, executor, &mut stops, &mut *reporter).await;
     let fine = summary.outcomes.iter();

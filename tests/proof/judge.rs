@@ -48,7 +48,13 @@ pub(crate) fn is_disturbed(run: &Run, node: &str) -> bool {
         let late = match what {
             What::BeginReload => RELOAD,
             What::Reload | What::Kill | What::Operator(_) => Duration::ZERO,
-            _ => return false,
+            What::Freeze(_)
+            | What::HangUp
+            | What::Sever
+            | What::Interrupt
+            | What::Terminate
+            | What::KillUs
+            | What::DiskFull => return false,
         };
         last.is_none_or(|last| seen.at + late >= last.at)
     })

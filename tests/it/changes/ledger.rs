@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::{THROUGH, counting, expect, is_write, ledger, on, pass, seen};
 use crate::lab::{Lab, Ran};
 
-fn undo<'a>(lab: &Lab, of: &Ran, words: &[&'a str]) -> Ran {
+fn undo(lab: &Lab, of: &Ran, words: &[&str]) -> Ran {
     let state = of.home.path().join("state");
     lab.hash(["undo"].iter().chain(words))
         .env("XDG_STATE_HOME", state)

@@ -488,7 +488,7 @@ fn fetches() -> Vec<Case> {
         row(
             PART,
             "sends more behind the end",
-            fetch(folder(&[end.clone()]).repeats("more")),
+            fetch(folder(std::slice::from_ref(&end)).repeats("more")),
             written,
             "there is more behind its end",
         ),

@@ -43,10 +43,9 @@ impl Schema {
                 }
                 "type" => {
                     let is = |name: &Value| has_type(value, name.as_str().expect("a type is text"));
-                    let fits = match wanted {
-                        Value::Array(names) => names.iter().any(is),
-                        name => is(name),
-                    };
+                    let fits = wanted
+                        .as_array()
+                        .map_or_else(|| is(wanted), |names| names.iter().any(is));
                     if !fits {
                         fault(format!("{value} is not of type {wanted}"));
                     }
@@ -74,7 +73,7 @@ impl Schema {
                 }
                 other => match (kind(other), value) {
                     ("object", Value::Object(fields)) => {
-                        self.check_object((keyword, wanted), keywords, fields, at, wrong);
+                        self.check_object((keyword, wanted, keywords), fields, at, wrong);
                     }
                     ("list", Value::Array(items)) => {
                         for (number, item) in items.iter().enumerate() {
@@ -105,8 +104,7 @@ impl Schema {
 
     fn check_object(
         &self,
-        (keyword, wanted): (&str, &Value),
-        schema: &Map<String, Value>,
+        (keyword, wanted, schema): (&str, &Value, &Map<String, Value>),
         fields: &Map<String, Value>,
         at: &str,
         wrong: &mut Vec<String>,
